@@ -1,0 +1,18 @@
+//! The telemetry data model: OTLP protobuf kept as bytes.
+//!
+//! A [`Batch`] is a list of segments, each a whole `Export…ServiceRequest` in
+//! canonical form, with the context it came with and the receipt that answers for it.
+//! Everything that reads goes through views over the bytes, everything that edits
+//! through the splicer; neither decodes a record into owned types.
+
+mod batch;
+mod budget;
+mod context;
+mod receipt;
+mod signal;
+
+pub use batch::{Batch, Payload, Segment};
+pub use budget::{Budget, Reservation};
+pub use context::{Context, ContextBuilder};
+pub use receipt::{Outcome, Pending, Receipt, Refusal};
+pub use signal::{Signal, Signals};
