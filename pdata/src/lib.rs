@@ -10,6 +10,7 @@ mod budget;
 mod context;
 mod receipt;
 mod signal;
+pub mod wire;
 
 pub use batch::{Batch, Payload, Segment};
 pub use budget::{Budget, Reservation};
