@@ -61,10 +61,10 @@ pub struct Payload {
 impl Payload {
     /// A payload without a record.
     #[must_use]
-    pub const fn empty(signal: Signal) -> Self {
+    pub fn empty(signal: Signal) -> Self {
         Self {
             signal,
-            segments: SmallVec::new_const(),
+            segments: SmallVec::new(),
             items: 0,
             bytes: 0,
         }
