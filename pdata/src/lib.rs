@@ -10,6 +10,7 @@ mod budget;
 mod context;
 mod receipt;
 mod signal;
+pub mod view;
 pub mod wire;
 
 pub use batch::{Batch, Payload, Segment};
