@@ -1,7 +1,13 @@
 //! The byte budget: what all the data inside may weigh.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+/// How long those at the door trust the bell alone.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// The bytes that all data inside the process may hold, counted as they arrive.
 ///
@@ -11,6 +17,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 pub struct Budget {
     used: AtomicUsize,
     limit: AtomicUsize,
+    /// Those who wait at the door; while there is none, ringing costs one load.
+    waiting: AtomicUsize,
+    bell: Notify,
 }
 
 impl Budget {
@@ -20,6 +29,8 @@ impl Budget {
         Arc::new(Self {
             used: AtomicUsize::new(0),
             limit: AtomicUsize::new(limit),
+            waiting: AtomicUsize::new(0),
+            bell: Notify::new(),
         })
     }
 
@@ -38,6 +49,28 @@ impl Budget {
     /// Changes the limit; what is already reserved stays.
     pub fn set_limit(&self, limit: usize) {
         self.limit.store(limit, Relaxed);
+        self.ring();
+    }
+
+    /// Tells those who wait at the door that something has made room.
+    pub fn ring(&self) {
+        if self.waiting.load(SeqCst) > 0 {
+            self.bell.notify_waiters();
+        }
+    }
+
+    /// Waits until `look` finds what it looks for: it looks whenever the bell rings, and once a
+    /// second for what changes without ringing.
+    pub async fn wait<T>(&self, mut look: impl FnMut() -> Option<T> + Send) -> T {
+        self.waiting.fetch_add(1, SeqCst);
+        let _waiting = Waiting(self);
+        loop {
+            let bell = self.bell.notified();
+            if let Some(found) = look() {
+                return found;
+            }
+            let _ = tokio::time::timeout(LOOK_AGAIN, bell).await;
+        }
     }
 
     /// Reserves `bytes`, or nothing where the limit would be passed.
@@ -57,6 +90,11 @@ impl Budget {
             budget: Arc::clone(self),
             bytes,
         }
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.used.fetch_sub(bytes, SeqCst);
+        self.ring();
     }
 
     fn try_add(&self, bytes: usize) -> bool {
@@ -97,7 +135,7 @@ impl Reservation {
                 return false;
             }
         } else {
-            self.budget.used.fetch_sub(self.bytes - bytes, Relaxed);
+            self.budget.give_back(self.bytes - bytes);
         }
         self.bytes = bytes;
         true
@@ -106,7 +144,16 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.budget.used.fetch_sub(self.bytes, Relaxed);
+        self.budget.give_back(self.bytes);
+    }
+}
+
+/// Somebody who waits at the door.
+struct Waiting<'a>(&'a Budget);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, SeqCst);
     }
 }
 
@@ -127,5 +174,18 @@ mod tests {
         assert_eq!(budget.used(), 210);
         drop((first, extra));
         assert_eq!(budget.used(), 0);
+    }
+
+    #[tokio::test]
+    async fn those_who_wait_get_in_when_room_is_given_back() {
+        let budget = Budget::new(10);
+        let held = budget.try_reserve(10).unwrap();
+        let waiter = Arc::clone(&budget);
+        let waiter = tokio::spawn(async move { waiter.wait(|| waiter.try_reserve(4)).await });
+        tokio::task::yield_now().await;
+        assert!(!waiter.is_finished());
+        drop(held);
+        assert_eq!(waiter.await.unwrap().bytes(), 4);
+        assert_eq!(budget.waiting.load(Relaxed), 0);
     }
 }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering::AcqRel, Ordering::Acquire};
+use std::sync::atomic::{
+    AtomicBool, AtomicU8, AtomicUsize, Ordering::AcqRel, Ordering::Acquire, Ordering::Release,
+};
 use std::time::Duration;
 
 use smallvec::SmallVec;
@@ -61,6 +63,8 @@ struct Cell {
     worst: AtomicU8,
     /// What a refusal or a rejection said; untouched when all goes well.
     failure: Mutex<Option<Outcome>>,
+    /// Whether the sender has been answered without an outcome.
+    expired: AtomicBool,
     done: Notify,
 }
 
@@ -140,6 +144,7 @@ impl Receipt {
             open: AtomicUsize::new(1),
             worst: AtomicU8::new(0),
             failure: Mutex::new(None),
+            expired: AtomicBool::new(false),
             done: Notify::new(),
         });
         let mut shares = SmallVec::new();
@@ -157,6 +162,20 @@ impl Receipt {
     #[must_use]
     pub fn is_none(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Whether there were senders and each has been told, for want of time, to send again.
+    ///
+    /// Whoever has not begun to deliver such a batch may discard it, and counts it.
+    #[must_use]
+    pub fn is_expired(&self) -> bool {
+        let expired = |share: &Share| {
+            share
+                .0
+                .as_ref()
+                .is_none_or(|cell| cell.expired.load(Acquire))
+        };
+        !self.0.is_empty() && self.0.iter().all(expired)
     }
 
     /// Another share of the same requests, for a branch or a piece of the batch.
@@ -188,6 +207,11 @@ impl Pending {
     #[must_use]
     pub fn now(&self) -> Option<Outcome> {
         (self.0.open.load(Acquire) == 0).then(|| self.0.outcome())
+    }
+
+    /// Tells those who hold the batch that its sender waits no longer and sends it again.
+    pub fn expire(&self) {
+        self.0.expired.store(true, Release);
     }
 
     /// Waits until every share is settled.
@@ -234,6 +258,18 @@ mod tests {
         first.settle(&Outcome::Refused(refusal.clone()));
         assert_eq!(one.now(), Some(Outcome::Refused(refusal.clone())));
         assert_eq!(two.now(), Some(Outcome::Refused(refusal)));
+    }
+
+    #[test]
+    fn merged_batch_expires_with_the_last_of_its_senders() {
+        let (mut first, one) = Receipt::new();
+        let (second, two) = Receipt::new();
+        first.append(second);
+        one.expire();
+        assert!(!first.is_expired());
+        two.expire();
+        assert!(first.is_expired());
+        assert!(!Receipt::none().is_expired());
     }
 
     #[tokio::test]
