@@ -1,1 +1,36 @@
-//! component
+//! What a component is: the traits, how it is built and registered, and what it is given.
+//!
+//! Components know this crate, `transport` and `pdata`; they see neither the engine nor
+//! each other. Queueing, retry, timeouts and concurrency belong to the engine, which wraps
+//! any exporter with them.
+
+mod build;
+pub mod delivery;
+mod connector;
+mod entry;
+mod exporter;
+mod extension;
+mod intake;
+pub mod metrics;
+mod outbox;
+mod processor;
+mod receiver;
+pub mod status;
+mod workers;
+
+pub use build::{BuildContext, DROPPED_ITEMS, BuildError, Shared, StartError};
+pub use connector::{Connector, Route, Routes};
+pub use entry::{ComponentConfig, Entry, Factory, Stability};
+pub use exporter::{
+    AnyExporter, BulkExporter, Delivered, ExportError, Exporter, ExporterContext, InlineExporter,
+    Position, Sealed,
+};
+pub use extension::{Extension, ExtensionContext};
+pub use intake::{Admission, Intake, IntakePort, Promise};
+pub use outbox::{Outbox, Reason};
+pub use processor::{Partition, Processor};
+pub use receiver::{Receiver, ReceiverContext};
+pub use workers::{Workers, WorkerPool};
+
+pub use async_trait::async_trait;
+pub use tidegate_document::ComponentId;

@@ -1,0 +1,190 @@
+//! The settings with which the engine wraps an exporter: queue, retry, timeout, breaker.
+//!
+//! Keys and defaults are the Collector's `exporterhelper`; `on_overflow` is ours.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use tidegate_document::{ComponentId, Duration};
+
+/// The defaults of an exporter that has a queue.
+#[derive(Clone, Copy, Debug)]
+pub struct DeliveryDefaults {
+    /// `timeout` of one attempt, in milliseconds; 0 means none.
+    pub timeout_ms: u64,
+    /// `sending_queue.enabled`.
+    pub queue: bool,
+    /// `retry_on_failure.enabled`.
+    pub retry: bool,
+}
+
+impl DeliveryDefaults {
+    /// As the Collector's `otlp` exporter: 5 s, queue and retry on.
+    pub const GRPC: Self = Self {
+        timeout_ms: 5_000,
+        queue: true,
+        retry: true,
+    };
+    /// As the Collector's `otlp_http` exporter: 30 s, queue and retry on.
+    pub const HTTP: Self = Self {
+        timeout_ms: 30_000,
+        queue: true,
+        retry: true,
+    };
+    /// No limit on an attempt, queue and retry on: for ends that bound themselves.
+    pub const UNTIMED: Self = Self {
+        timeout_ms: 0,
+        queue: true,
+        retry: true,
+    };
+}
+
+/// The keys that an exporter with a queue takes beside its own.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Delivery {
+    /// Time for one attempt; `0s` sets no limit.
+    pub timeout: Option<Duration>,
+    /// The queue before the exporter.
+    pub sending_queue: Option<SendingQueue>,
+    /// What is done when an attempt fails in a way that another may not.
+    pub retry_on_failure: Option<Retry>,
+}
+
+/// What a queue's size counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Sizer {
+    /// Batches as they were put in.
+    #[default]
+    Requests,
+    /// Spans, data points, log records.
+    Items,
+    /// Bytes of OTLP.
+    Bytes,
+}
+
+/// What a full queue does with what comes next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnOverflow {
+    /// The door shuts: receivers refuse before they read. The default with storage, or for a
+    /// pipeline's only exporter.
+    Refuse,
+    /// This exporter's copy of the new batch is dropped and counted. The default of a memory
+    /// queue beside siblings.
+    DropNew,
+    /// The oldest batch in the queue is dropped and counted.
+    DropOldest,
+}
+
+/// `sending_queue`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SendingQueue {
+    /// Whether there is a queue; without one, a delivery is waited for.
+    pub enabled: Option<bool>,
+    /// Deliveries at a time.
+    #[schemars(range(min = 1))]
+    pub num_consumers: usize,
+    /// How much the queue holds, counted as `sizer` says.
+    #[schemars(range(min = 1))]
+    pub queue_size: usize,
+    /// What `queue_size` counts.
+    pub sizer: Sizer,
+    /// Makes the door wait while the queue is full, instead of what `on_overflow` says.
+    pub block_on_overflow: bool,
+    /// What a full queue does.
+    pub on_overflow: Option<OnOverflow>,
+    /// Answers clients only when the exporter has delivered.
+    pub wait_for_result: bool,
+    /// A storage extension that keeps the queue on disk.
+    pub storage: Option<ComponentId>,
+    /// Collects batches in the queue before they are sent.
+    pub batch: Option<QueueBatch>,
+}
+
+impl Default for SendingQueue {
+    fn default() -> Self {
+        Self {
+            enabled: None,
+            num_consumers: 10,
+            queue_size: 1000,
+            sizer: Sizer::default(),
+            block_on_overflow: false,
+            on_overflow: None,
+            wait_for_result: false,
+            storage: None,
+            batch: None,
+        }
+    }
+}
+
+/// `sending_queue.batch`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct QueueBatch {
+    /// How long a batch may wait for more.
+    pub flush_timeout: Duration,
+    /// The size from which a batch is sent at once.
+    pub min_size: usize,
+    /// The size that no batch passes; 0 sets no limit.
+    pub max_size: usize,
+    /// What the sizes count; items unless told.
+    pub sizer: Option<Sizer>,
+    /// Collects batches apart by these client metadata keys.
+    pub partition: QueuePartition,
+}
+
+impl Default for QueueBatch {
+    fn default() -> Self {
+        Self {
+            flush_timeout: Duration::from_millis(200),
+            min_size: 8192,
+            max_size: 0,
+            sizer: None,
+            partition: QueuePartition::default(),
+        }
+    }
+}
+
+/// `sending_queue.batch.partition`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct QueuePartition {
+    /// Keys of the client's metadata.
+    pub metadata_keys: Vec<String>,
+}
+
+/// `retry_on_failure`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retry {
+    /// Whether a failed attempt is repeated.
+    pub enabled: Option<bool>,
+    /// The wait after the first failure.
+    pub initial_interval: Duration,
+    /// The share by which each wait is varied at random, 0 to 1.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub randomization_factor: f64,
+    /// What each wait is multiplied by.
+    #[schemars(range(min = 1.0))]
+    pub multiplier: f64,
+    /// The longest wait.
+    pub max_interval: Duration,
+    /// How long a batch is tried; `0s` is for ever.
+    pub max_elapsed_time: Duration,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self {
+            enabled: None,
+            initial_interval: Duration::from_secs(5),
+            randomization_factor: 0.5,
+            multiplier: 1.5,
+            max_interval: Duration::from_secs(30),
+            max_elapsed_time: Duration::from_secs(300),
+        }
+    }
+}
+

@@ -1,0 +1,125 @@
+//! Registration: the table row that makes a component known.
+
+use std::marker::PhantomData;
+
+use schemars::{Schema, SchemaGenerator};
+use tidegate_document::{Diagnostics, Layered, Node};
+use tidegate_pdata::Signals;
+
+use crate::build::{BuildContext, BuildError};
+use crate::delivery::DeliveryDefaults;
+
+/// How far a component is, in the Collector's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stability {
+    /// New: keys may change.
+    Alpha,
+    /// Keys hold, behaviour may still be mended.
+    Beta,
+    /// Keys and behaviour hold.
+    Stable,
+}
+
+impl Stability {
+    /// The word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Alpha => "Alpha",
+            Self::Beta => "Beta",
+            Self::Stable => "Stable",
+        }
+    }
+}
+
+/// A component's configuration, which is also its factory.
+pub trait ComponentConfig: Layered + Send + Sync + 'static {
+    /// What it builds: `Box<dyn Receiver>`, `Box<dyn Processor>`, `AnyExporter`…
+    type Builds;
+    /// The name that users write.
+    const TYPE: &'static str;
+    /// The signals that it takes.
+    const SIGNALS: Signals = Signals::ALL;
+    /// How far it is.
+    const STABILITY: Stability = Stability::Beta;
+    /// For an exporter that the engine puts a queue and retries before: the defaults of
+    /// `sending_queue`, `retry_on_failure` and `timeout`, whose keys the component never sees.
+    const DELIVERY: Option<DeliveryDefaults> = None;
+
+    /// Builds one instance. Checks everything, opens nothing.
+    ///
+    /// A processor is built once per pipeline and worker, everything else once.
+    fn build(&self, cx: &BuildContext) -> Result<Self::Builds, BuildError>;
+
+    /// Socket addresses that the component will listen on, with the keys that name them, so
+    /// that two listeners on one port are found before anything is opened.
+    fn listens(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
+}
+
+/// A configuration that has been read and is ready to build.
+pub trait Factory<T>: Send + Sync {
+    /// Builds one instance. Checks everything, opens nothing.
+    fn build(&self, cx: &BuildContext) -> Result<T, BuildError>;
+    /// Socket addresses that the component will listen on, each after the key that names it.
+    fn listens(&self) -> Vec<(String, String)>;
+}
+
+impl<C: ComponentConfig> Factory<C::Builds> for C {
+    fn build(&self, cx: &BuildContext) -> Result<C::Builds, BuildError> {
+        ComponentConfig::build(self, cx)
+    }
+
+    fn listens(&self) -> Vec<(String, String)> {
+        ComponentConfig::listens(self)
+    }
+}
+
+/// Reads a component's node into its factory.
+type Read<T> = fn(&Node) -> Result<Box<dyn Factory<T>>, Diagnostics>;
+
+/// One row of a table of components.
+pub struct Entry<T> {
+    /// The name that users write.
+    pub name: &'static str,
+    /// The signals that it takes.
+    pub signals: Signals,
+    /// How far it is.
+    pub stability: Stability,
+    /// The defaults of queue, retry and timeout, for an exporter that has them.
+    pub delivery: Option<DeliveryDefaults>,
+    /// Reads its node; all errors come with their positions.
+    pub read: Read<T>,
+    /// The schema of its keys.
+    pub schema: fn(&mut SchemaGenerator) -> Schema,
+    builds: PhantomData<fn() -> T>,
+}
+
+impl<T: 'static> Entry<T> {
+    /// The row of a component.
+    #[must_use]
+    pub const fn of<C: ComponentConfig<Builds = T>>() -> Self {
+        Self {
+            name: C::TYPE,
+            signals: C::SIGNALS,
+            stability: C::STABILITY,
+            delivery: C::DELIVERY,
+            read: |node| {
+                let config = C::read(node)?;
+                Ok(Box::new(config))
+            },
+            schema: |generator| C::schema(generator),
+            builds: PhantomData,
+        }
+    }
+}
+
+impl<T> std::fmt::Debug for Entry<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Entry")
+            .field("name", &self.name)
+            .field("signals", &self.signals)
+            .finish_non_exhaustive()
+    }
+}

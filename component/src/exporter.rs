@@ -1,0 +1,166 @@
+//! Exporters deliver telemetry.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tidegate_document::ComponentId;
+use tidegate_pdata::{Batch, Budget};
+use tokio::time::Instant;
+
+use crate::{StartError, Workers};
+
+/// What a delivery reports.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Delivered {
+    /// Items of the batch that the peer would not take (OTLP's partial success).
+    pub rejected: u64,
+    /// What the peer said, where it said something.
+    pub message: Option<String>,
+}
+
+/// Why a delivery failed; the kind says what the engine does next.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The same batch may succeed later.
+    #[error("{endpoint} is unavailable")]
+    Retryable {
+        /// The peer.
+        endpoint: Arc<str>,
+        /// What happened.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The peer asked to wait.
+    #[error("{endpoint} is overloaded")]
+    Refused {
+        /// The peer.
+        endpoint: Arc<str>,
+        /// How long it asked to wait.
+        after: Option<Duration>,
+    },
+    /// The same batch will always fail.
+    #[error("{endpoint} rejected the batch: {reason}")]
+    Permanent {
+        /// The peer.
+        endpoint: Arc<str>,
+        /// What the peer said.
+        reason: String,
+        /// Whether a part of the batch may be taken where the whole is not (400, 413,
+        /// INVALID_ARGUMENT): the engine then bisects it.
+        divisible: bool,
+    },
+}
+
+/// What an exporter gets at its start.
+#[derive(Clone, Debug)]
+pub struct ExporterContext {
+    /// Its name in the configuration.
+    pub id: ComponentId,
+    /// Where its tasks run.
+    pub workers: Workers,
+    /// The byte budget of the process.
+    pub budget: Arc<Budget>,
+}
+
+/// Delivers telemetry, one batch at a time. One instance serves all signals and workers.
+#[async_trait]
+pub trait Exporter: Send + Sync {
+    /// Opens what must stay open; a peer that is away is no error.
+    async fn start(&self, _cx: ExporterContext) -> Result<(), StartError> {
+        Ok(())
+    }
+
+    /// Delivers one batch. The engine sets the timeout, retries and limits concurrency.
+    async fn export(&self, batch: &Batch) -> Result<Delivered, ExportError>;
+
+    /// Closes; nothing is in flight any more.
+    async fn stop(&self) {}
+}
+
+/// Takes batches on the spot, without waiting: into memory, onto the console.
+///
+/// It has no queue; points reach it in the order in which they arrived.
+#[async_trait]
+pub trait InlineExporter: Send + Sync {
+    /// Opens listeners and files.
+    async fn start(&self, _cx: ExporterContext) -> Result<(), StartError> {
+        Ok(())
+    }
+
+    /// Takes one batch, on the worker where it came.
+    fn apply(&self, batch: &Batch) -> Result<Delivered, ExportError>;
+
+    /// Closes; no batch comes any more.
+    async fn stop(&self) {}
+}
+
+/// Where a batch lies in its queue: rising, unique per exporter and signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Position(pub u64);
+
+/// An object that is closed and waits to be committed.
+#[derive(Clone, Debug)]
+pub struct Sealed {
+    /// Its number within this exporter's life, rising.
+    pub ordinal: u64,
+    /// Its name at the far end: the same rows get the same name.
+    pub name: String,
+    /// The batches in it; they stay open until it is committed.
+    pub positions: Vec<Position>,
+    /// Items in it.
+    pub items: usize,
+}
+
+/// Delivers many batches as one object; positions stay open until `commit` returns.
+///
+/// `add`, `due` and `seal` are called by one task; `commit` may run beside them, with retry
+/// and timeout by the engine.
+#[async_trait]
+pub trait BulkExporter: Send + Sync {
+    /// Opens what must stay open.
+    async fn start(&self, _cx: ExporterContext) -> Result<(), StartError> {
+        Ok(())
+    }
+
+    /// Adds a batch to the open objects. May be expensive: it runs on a blocking thread.
+    fn add(&self, position: Position, batch: &Batch) -> Result<Delivered, ExportError>;
+
+    /// When `seal` must next run, if anything is open; a time that has passed means now.
+    fn due(&self) -> Option<Instant>;
+
+    /// Closes the objects that are due by `now` and hands them out.
+    ///
+    /// At shutdown `now` lies past every deadline.
+    fn seal(&self, now: Instant) -> Vec<Sealed>;
+
+    /// Makes a sealed object visible; a repetition never doubles it.
+    async fn commit(&self, sealed: &Sealed) -> Result<(), ExportError>;
+
+    /// Lets a sealed object go that could not be committed.
+    fn abandon(&self, sealed: &Sealed);
+
+    /// Closes; nothing is in flight any more.
+    async fn stop(&self) {}
+}
+
+/// What an exporter's configuration builds.
+#[derive(Clone)]
+pub enum AnyExporter {
+    /// Delivers batch by batch to a peer, behind queue and retry.
+    Remote(Arc<dyn Exporter>),
+    /// Takes batches on the spot.
+    Inline(Arc<dyn InlineExporter>),
+    /// Collects batches into objects.
+    Bulk(Arc<dyn BulkExporter>),
+}
+
+impl fmt::Debug for AnyExporter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Remote(_) => "Remote",
+            Self::Inline(_) => "Inline",
+            Self::Bulk(_) => "Bulk",
+        })
+    }
+}

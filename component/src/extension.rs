@@ -1,0 +1,30 @@
+//! Extensions serve the process, not the data.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tidegate_document::ComponentId;
+
+use crate::status::StatusSource;
+use crate::{StartError, Workers};
+
+/// What an extension gets at its start.
+#[derive(Clone)]
+pub struct ExtensionContext {
+    /// Its name in the configuration.
+    pub id: ComponentId,
+    /// Where its tasks run.
+    pub workers: Workers,
+    /// How the pipelines are.
+    pub status: Arc<dyn StatusSource>,
+}
+
+/// Serves the process. Starts before the receivers and stops after the exporters.
+#[async_trait]
+pub trait Extension: Send + Sync {
+    /// Opens what it serves.
+    async fn start(&self, cx: ExtensionContext) -> Result<(), StartError>;
+
+    /// Closes.
+    async fn stop(&self);
+}

@@ -1,0 +1,104 @@
+//! Where a processor or a connector puts what it is done with.
+
+use smallvec::SmallVec;
+use std::sync::Arc;
+use tidegate_pdata::{Batch, Outcome, Refusal};
+
+use crate::metrics::Counter;
+
+/// A reason for which items leave the way: one line of the ledger.
+///
+/// Made once by [`crate::BuildContext::reason`], counted on the hot path.
+#[derive(Clone, Debug)]
+pub struct Reason {
+    name: &'static str,
+    items: Counter,
+}
+
+impl Reason {
+    /// A reason that counts here.
+    #[must_use]
+    pub const fn new(name: &'static str, items: Counter) -> Self {
+        Self { name, items }
+    }
+
+    /// Its name in the ledger.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Counts items.
+    pub fn add(&self, items: usize) {
+        self.items.add(items as u64);
+    }
+
+    /// Items counted so far.
+    #[must_use]
+    pub fn value(&self) -> u64 {
+        self.items.value()
+    }
+}
+
+/// Takes what a processor emits and accounts for what it does not.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    batches: SmallVec<[Batch; 2]>,
+    created: usize,
+    dropped: usize,
+}
+
+impl Outbox {
+    /// Passes a batch on; one without a record is settled as delivered and goes no further.
+    pub fn push(&mut self, batch: Batch) {
+        if batch.payload().is_empty() {
+            batch.into_parts().2.settle(&Outcome::Delivered);
+        } else {
+            self.batches.push(batch);
+        }
+    }
+
+    /// Turns a batch away that may come again later.
+    pub fn refuse(&mut self, batch: Batch, reason: &Reason, refusal: Refusal) {
+        self.end(batch, reason, &Outcome::Refused(refusal));
+    }
+
+    /// Turns a batch away for good.
+    pub fn reject(&mut self, batch: Batch, reason: &Reason, message: Arc<str>) {
+        self.end(batch, reason, &Outcome::Rejected(message));
+    }
+
+    /// Drops a whole batch by a decision, which the sender need not know.
+    pub fn discard(&mut self, batch: Batch, reason: &Reason) {
+        self.end(batch, reason, &Outcome::Delivered);
+    }
+
+    /// Tells that single items were taken out of what is passed on.
+    pub fn dropped(&mut self, reason: &Reason, items: usize) {
+        reason.add(items);
+        self.dropped += items;
+    }
+
+    /// Tells that items come out that did not come in.
+    pub const fn created(&mut self, items: usize) {
+        self.created += items;
+    }
+
+    /// Takes the batches out, in order.
+    pub fn take(&mut self) -> SmallVec<[Batch; 2]> {
+        std::mem::take(&mut self.batches)
+    }
+
+    /// Takes the counts of created and dropped items since the last call.
+    pub const fn take_counts(&mut self) -> (usize, usize) {
+        let counts = (self.created, self.dropped);
+        self.created = 0;
+        self.dropped = 0;
+        counts
+    }
+
+    fn end(&mut self, batch: Batch, reason: &Reason, outcome: &Outcome) {
+        self.dropped(reason, batch.items());
+        batch.into_parts().2.settle(outcome);
+    }
+}
