@@ -1,0 +1,238 @@
+//! What the black-box tests share: the collector as a child process, free ports, real peers.
+
+#![allow(dead_code)] // each test binary uses a part of it
+
+pub mod peers;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// How long anything may take before a test gives up on it; never how long it is expected to take.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A loopback port that was free a moment ago.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
+    listener.local_addr().expect("a bound address").port()
+}
+
+/// Calls until it gets an answer, or panics with the last error after [`PATIENCE`].
+pub fn eventually<T, E: std::fmt::Debug>(
+    what: &str,
+    mut attempt: impl FnMut() -> Result<T, E>,
+) -> T {
+    let start = Instant::now();
+    loop {
+        match attempt() {
+            Ok(value) => return value,
+            Err(error) if start.elapsed() > PATIENCE => panic!("{what}: {error:?}"),
+            Err(_) => std::thread::sleep(Duration::from_millis(50)),
+        }
+    }
+}
+
+/// A process that a test started, with what it printed; ended with the test.
+pub struct Process {
+    name: String,
+    child: Child,
+    output: Arc<Mutex<String>>,
+}
+
+impl Process {
+    pub fn start(name: &str, command: &mut Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{name} does not start: {error}"));
+        let output = Arc::new(Mutex::new(String::new()));
+        let stdout = child.stdout.take().expect("stdout is piped");
+        let stderr = child.stderr.take().expect("stderr is piped");
+        collect(stdout, &output);
+        collect(stderr, &output);
+        Self {
+            name: name.to_owned(),
+            child,
+            output,
+        }
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Everything that it printed so far, both streams.
+    pub fn output(&self) -> String {
+        self.output.lock().expect("no reader panics").clone()
+    }
+
+    /// Waits until it listens on this address.
+    pub fn wait_listening(&mut self, address: &str) {
+        let address: SocketAddr = address.parse().expect("a socket address");
+        let name = self.name.clone();
+        eventually(&format!("{name} listens on {address}"), || {
+            if let Some(status) = self.child.try_wait().expect("the child can be asked") {
+                panic!("{name} ended with {status}:\n{}", self.output());
+            }
+            TcpStream::connect_timeout(&address, Duration::from_millis(200))
+        });
+    }
+
+    /// Waits until what it printed has this text.
+    pub fn wait_output(&self, text: &str) {
+        eventually(&format!("{} prints {text:?}", self.name), || {
+            let output = self.output();
+            if output.contains(text) {
+                Ok(())
+            } else {
+                Err(output)
+            }
+        });
+    }
+
+    /// Sends SIGTERM and waits for the end.
+    pub fn terminate(&mut self) -> ExitStatus {
+        let status = Command::new("kill")
+            .args(["-TERM", &self.child.id().to_string()])
+            .status()
+            .expect("kill runs");
+        assert!(status.success(), "{} is gone already", self.name);
+        let name = self.name.clone();
+        eventually(&format!("{name} ends"), || {
+            self.child
+                .try_wait()
+                .expect("the child can be asked")
+                .ok_or("still running")
+        })
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- {} printed ---\n{}", self.name, self.output());
+        }
+    }
+}
+
+fn collect(stream: impl Read + Send + 'static, output: &Arc<Mutex<String>>) {
+    let output = Arc::clone(output);
+    std::thread::spawn(move || {
+        let mut reader = BufReader::new(stream);
+        let mut line = Vec::new();
+        while matches!(reader.read_until(b'\n', &mut line), Ok(n) if n > 0) {
+            if let Ok(mut output) = output.lock() {
+                output.push_str(&String::from_utf8_lossy(&line));
+            }
+            line.clear();
+        }
+    });
+}
+
+/// The collector under test, with a configuration of its own.
+pub struct Tidegate {
+    pub process: Process,
+    pub directory: tempfile::TempDir,
+}
+
+impl Tidegate {
+    /// Starts it and waits until it listens on every given address.
+    pub fn start(yaml: &str, listens: &[&str]) -> Self {
+        Self::start_with(yaml, listens, &[])
+    }
+
+    /// The same with environment variables.
+    pub fn start_with(yaml: &str, listens: &[&str], environment: &[(&str, &str)]) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("config.yaml");
+        std::fs::write(&path, yaml).expect("the configuration can be written");
+        let mut command = tidegate();
+        command.arg("--config").arg(&path).current_dir(directory.path());
+        command.envs(environment.iter().copied());
+        let mut process = Process::start("tidegate", &mut command);
+        for address in listens {
+            process.wait_listening(address);
+        }
+        Self { process, directory }
+    }
+
+    /// A path within its working directory.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Ends it in order and returns everything that it printed.
+    pub fn stop(mut self) -> String {
+        let status = self.process.terminate();
+        assert!(status.success(), "it ended with {status}");
+        self.process.output()
+    }
+}
+
+/// The binary under test.
+pub fn tidegate() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_tidegate"))
+}
+
+/// One HTTP/1.1 request on a connection of its own: status line and headers as text, body as bytes.
+pub fn http(address: &str, request: &str, body: &[u8]) -> std::io::Result<(String, Vec<u8>)> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    write!(
+        stream,
+        "{request}\r\nhost: {address}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    )?;
+    stream.write_all(body)?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    let end = answer
+        .windows(4)
+        .position(|window| window == b"\r\n\r\n")
+        .ok_or_else(|| std::io::Error::other("the answer has no end of headers"))?;
+    let head = String::from_utf8_lossy(&answer[..end]).into_owned();
+    let body = answer.split_off(end + 4);
+    let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
+    Ok((head, if chunked { dechunk(&body) } else { body }))
+}
+
+/// GETs a path and returns the body as text when the status is 200.
+pub fn get(address: &str, path: &str) -> Result<String, String> {
+    let (head, body) =
+        http(address, &format!("GET {path} HTTP/1.1"), b"").map_err(|error| error.to_string())?;
+    let body = String::from_utf8_lossy(&body).into_owned();
+    if head.starts_with("HTTP/1.1 200") {
+        Ok(body)
+    } else {
+        Err(format!("{head}\n{body}"))
+    }
+}
+
+fn dechunk(mut body: &[u8]) -> Vec<u8> {
+    let mut whole = Vec::new();
+    while let Some(end) = body.windows(2).position(|window| window == b"\r\n") {
+        let size = std::str::from_utf8(&body[..end]).unwrap_or("0");
+        let size = usize::from_str_radix(size.trim(), 16).unwrap_or(0);
+        let Some(chunk) = body.get(end + 2..end + 2 + size) else {
+            break;
+        };
+        if size == 0 {
+            break;
+        }
+        whole.extend_from_slice(chunk);
+        body = body.get(end + 4 + size..).unwrap_or_default();
+    }
+    whole
+}
+
+/// A file of the repository.
+pub fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
