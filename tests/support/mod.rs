@@ -1,8 +1,12 @@
 //! What the black-box tests share: the collector as a child process, free ports, real peers.
 
 #![allow(dead_code)] // each test binary uses a part of it
+#![allow(clippy::print_stderr)] // what a child printed belongs into the report of a failed test
 
+pub mod corpus;
+pub mod normal;
 pub mod peers;
+pub mod sink;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -1,0 +1,135 @@
+//! The command line: the Collector's flags and commands, and ours.
+
+
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Receives, processes and exports telemetry.
+///
+/// With no arguments it runs ./pipeline.yaml.
+#[derive(Debug, Parser)]
+#[command(name = "tidegate", version, max_term_width = 100)]
+#[command(args_conflicts_with_subcommands = false, subcommand_negates_reqs = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) sources: Sources,
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+/// Where the configuration comes from.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Sources {
+    /// A configuration: a path, or file:PATH, env:NAME, yaml:TEXT, http://…, https://…
+    ///
+    /// Repeat it to merge several, later ones over earlier ones. [default: pipeline.yaml]
+    #[arg(long, value_name = "URI", global = true)]
+    pub(crate) config: Vec<String>,
+    /// Sets one key after every --config, as service.telemetry.logs.level=debug.
+    #[arg(long, value_name = "KEY=VALUE", global = true)]
+    pub(crate) set: Vec<String>,
+    /// Whether a key that no component knows is an error, or a warning and ignored.
+    #[arg(long, value_enum, default_value_t = UnknownKeys::Error, global = true)]
+    pub(crate) unknown_keys: UnknownKeys,
+    /// Accepted for the Collector's sake, and without effect.
+    #[arg(long, value_name = "GATES", global = true)]
+    pub(crate) feature_gates: Vec<String>,
+}
+
+/// What is done with keys that no component knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum UnknownKeys {
+    /// They are errors.
+    Error,
+    /// They are named and ignored.
+    Warn,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Builds everything that the configuration names, opens nothing, and says what is wrong.
+    Validate,
+    /// Says for each component of a Collector configuration how it fares here.
+    Compat {
+        /// The Collector's configuration.
+        file: String,
+    },
+    /// Lists the components of this build as YAML.
+    Components,
+    /// Prints the configuration after merging and expansion.
+    PrintConfig {
+        /// Whether secrets are printed.
+        #[arg(long, value_enum, default_value_t = Mode::Redacted)]
+        mode: Mode,
+        /// The format.
+        #[arg(long, value_enum, default_value_t = Format::Yaml)]
+        format: Format,
+    },
+    /// Prints a JSON Schema of the whole configuration, for editors.
+    Schema,
+    /// Sends realistic telemetry over OTLP/gRPC, so that there is something to see.
+    Generate(Box<Generate>),
+    /// Accepted for the Collector's sake: there are no feature gates.
+    Featuregate {
+        /// A gate.
+        id: Option<String>,
+    },
+}
+
+/// Whether secrets are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mode {
+    /// They are replaced by [REDACTED].
+    Redacted,
+    /// They are printed.
+    Unredacted,
+}
+
+/// How a document is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// YAML.
+    Yaml,
+    /// JSON.
+    Json,
+}
+
+/// What `generate` sends.
+#[derive(Args, Debug)]
+pub(crate) struct Generate {
+    /// The kind of telemetry.
+    #[arg(value_enum)]
+    pub(crate) signal: Kind,
+    /// Where it is sent, as host:port or http://host:port.
+    #[arg(long, default_value = "127.0.0.1:4317")]
+    pub(crate) endpoint: String,
+    /// Items per second; 0 is as fast as it goes.
+    #[arg(long, default_value_t = 100)]
+    pub(crate) rate: u64,
+    /// Items in all; 0 is until it is stopped.
+    #[arg(long, default_value_t = 1000)]
+    pub(crate) count: u64,
+    /// Services that the telemetry comes from.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) services: u32,
+    /// Distinct values of the high-cardinality attributes: users, hosts, series.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub(crate) cardinality: u32,
+    /// Share of traces and requests that fail, in percent.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub(crate) errors: u8,
+    /// The seed of the random numbers; the same seed gives the same telemetry.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+}
+
+/// The kind of telemetry that `generate` sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    /// Spans.
+    Traces,
+    /// Data points.
+    Metrics,
+    /// Log records.
+    Logs,
+}
