@@ -2,8 +2,9 @@
 
 use std::marker::PhantomData;
 
-use schemars::{Schema, SchemaGenerator};
-use tidegate_document::{Diagnostics, Layered, Node};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::de::DeserializeOwned;
+use tidegate_document::{Diagnostics, Node, examine_beside};
 use tidegate_pdata::Signals;
 
 use crate::build::{BuildContext, BuildError};
@@ -33,7 +34,7 @@ impl Stability {
 }
 
 /// A component's configuration, which is also its factory.
-pub trait ComponentConfig: Layered + Send + Sync + 'static {
+pub trait ComponentConfig: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// What it builds: `Box<dyn Receiver>`, `Box<dyn Processor>`, `AnyExporter`…
     type Builds;
     /// The name that users write.
@@ -76,8 +77,9 @@ impl<C: ComponentConfig> Factory<C::Builds> for C {
     }
 }
 
-/// Reads a component's node into its factory.
-type Read<T> = fn(&Node) -> Result<Box<dyn Factory<T>>, Diagnostics>;
+/// Reads a component's node into its factory, as [`examine_beside`] does: the schemas are those
+/// of keys that were taken off the node already, and there may be a factory beside findings.
+type Read<T> = fn(&Node, &[Schema], &mut Diagnostics) -> Option<Box<dyn Factory<T>>>;
 
 /// One row of a table of components.
 pub struct Entry<T> {
@@ -89,7 +91,7 @@ pub struct Entry<T> {
     pub stability: Stability,
     /// The defaults of queue, retry and timeout, for an exporter that has them.
     pub delivery: Option<DeliveryDefaults>,
-    /// Reads its node; all errors come with their positions.
+    /// Reads its node; everything that is wrong comes with its position.
     pub read: Read<T>,
     /// The schema of its keys.
     pub schema: fn(&mut SchemaGenerator) -> Schema,
@@ -105,11 +107,11 @@ impl<T: 'static> Entry<T> {
             signals: C::SIGNALS,
             stability: C::STABILITY,
             delivery: C::DELIVERY,
-            read: |node| {
-                let config = C::read(node)?;
-                Ok(Box::new(config))
+            read: |node, beside, found| {
+                let config: C = examine_beside(node, beside, found)?;
+                Some(Box::new(config))
             },
-            schema: |generator| C::schema(generator),
+            schema: C::json_schema,
             builds: PhantomData,
         }
     }

@@ -5,8 +5,8 @@
 //! any exporter with them.
 
 mod build;
-pub mod delivery;
 mod connector;
+pub mod delivery;
 mod entry;
 mod exporter;
 mod extension;
@@ -18,7 +18,7 @@ mod receiver;
 pub mod status;
 mod workers;
 
-pub use build::{BuildContext, DROPPED_ITEMS, BuildError, Shared, StartError};
+pub use build::{BuildContext, BuildError, DROPPED_ITEMS, Shared, StartError};
 pub use connector::{Connector, Route, Routes};
 pub use entry::{ComponentConfig, Entry, Factory, Stability};
 pub use exporter::{
@@ -30,7 +30,7 @@ pub use intake::{Admission, Intake, IntakePort, Promise};
 pub use outbox::{Outbox, Reason};
 pub use processor::{Partition, Processor};
 pub use receiver::{Receiver, ReceiverContext};
-pub use workers::{Workers, WorkerPool};
+pub use workers::{Task, WorkerPool, Workers};
 
 pub use async_trait::async_trait;
 pub use tidegate_document::ComponentId;

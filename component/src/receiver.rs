@@ -1,8 +1,8 @@
 //! Receivers bring telemetry in.
 
 use async_trait::async_trait;
-use tidegate_pdata::{Budget, Signal};
 use std::sync::Arc;
+use tidegate_pdata::{Budget, Signal};
 
 use crate::{Intake, StartError, Workers};
 use tidegate_document::ComponentId;
