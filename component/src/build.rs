@@ -9,7 +9,7 @@ use tidegate_pdata::{Budget, Signal};
 
 use crate::connector::Route;
 use crate::metrics::Metrics;
-use crate::{Promise, Reason};
+use crate::{Gates, Promise, Reason, Reasons};
 
 /// A value that one component's instances share over workers and pipelines.
 ///
@@ -51,6 +51,10 @@ pub struct BuildContext {
     pub metrics: Metrics,
     /// What the instances of this component share.
     pub shared: Shared,
+    /// The reasons made so far, which the ledger lists.
+    pub reasons: Reasons,
+    /// The gates before the pipeline, for processors.
+    pub gates: Gates,
     /// What the pipelines behind promise. A component that collects carries receipts along
     /// where this is more than memory, and else takes over on entry.
     pub promise: Promise,
@@ -72,35 +76,42 @@ impl BuildContext {
             budget: Budget::new(usize::MAX),
             metrics: Metrics::new(crate::metrics::Registry::default(), &[(kind, &name)]),
             shared: Shared::default(),
+            reasons: Reasons::default(),
+            gates: Gates::default(),
             promise: Promise::Memory,
             routes: Vec::new(),
             id,
         }
     }
 
-    /// A reason for which this component drops items, counted in the ledger under this name.
+    /// A reason for which this component drops items by decision, counted in the ledger under
+    /// this name.
     #[must_use]
     pub fn reason(&self, name: &'static str) -> Reason {
-        let pipeline = self
-            .pipeline
-            .as_ref()
-            .map_or_else(String::new, ToString::to_string);
+        self.counted(DROPPED_ITEMS, "Items dropped by decision, by reason.", name)
+    }
+
+    /// A reason for which this component loses items, counted in the ledger under this name.
+    #[must_use]
+    pub fn loss(&self, name: &'static str) -> Reason {
+        self.counted(LOST_ITEMS, "Items lost, by reason.", name)
+    }
+
+    fn counted(&self, metric: &str, help: &str, name: &'static str) -> Reason {
+        let pipeline = self.pipeline.as_ref().map_or("", ComponentId::as_str);
         let signal = self.signal.map_or("", Signal::name);
-        let items = self.metrics.counter(
-            DROPPED_ITEMS,
-            "Items that ended in a component, by reason.",
-            &[
-                ("pipeline", &pipeline),
-                ("signal", signal),
-                ("reason", name),
-            ],
-        );
-        Reason::new(name, items)
+        let labels = [("pipeline", pipeline), ("signal", signal), ("reason", name)];
+        let reason = Reason::new(name, self.metrics.counter(metric, help, &labels));
+        self.reasons.add(&reason);
+        reason
     }
 }
 
-/// The metric under which every [`Reason`] counts.
+/// The metric of items that a component dropped because it was told to.
 pub const DROPPED_ITEMS: &str = "tidegate_dropped_items";
+
+/// The metric of items that nobody wanted dropped.
+pub const LOST_ITEMS: &str = "tidegate_lost_items";
 
 /// Why a configuration that reads well cannot be built.
 #[derive(Debug, thiserror::Error)]

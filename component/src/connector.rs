@@ -2,10 +2,10 @@
 
 use smallvec::SmallVec;
 use tidegate_document::ComponentId;
-use tidegate_pdata::{Batch, Signal};
+use tidegate_pdata::{Batch, Outcome, Signal};
 use tokio::time::Instant;
 
-use crate::{Outbox, Partition};
+use crate::{Outbox, Partition, Promise};
 
 /// A pipeline that a connector feeds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,12 @@ pub trait Connector {
     /// How records must be dealt over workers so that each instance owns its share.
     fn partition(&self) -> Partition {
         Partition::Any
+    }
+
+    /// What a kept outcome is worth before this connector, where `behind` is the weakest of the
+    /// promises of the pipelines that it feeds.
+    fn promise(&self, behind: Promise) -> Promise {
+        behind
     }
 
     /// Takes one batch and emits any number to the pipelines that it feeds.
@@ -68,25 +74,32 @@ impl<'a> Routes<'a> {
 
     /// Passes a batch on to the pipeline at this position.
     ///
-    /// The batch's signal must be the pipeline's.
+    /// The batch's signal must be the pipeline's. One without a record is settled as delivered
+    /// and goes no further.
     pub fn push(&mut self, route: usize, batch: Batch) {
         debug_assert_eq!(self.routes[route].signal, batch.signal());
-        self.batches.push((route, batch));
+        if batch.payload().is_empty() {
+            batch.into_parts().2.settle(&Outcome::Delivered);
+        } else {
+            self.batches.push((route, batch));
+        }
     }
 
-    /// Passes a batch on to every pipeline of its signal.
+    /// Passes a batch on to every pipeline of its signal; the copies count as created.
+    ///
+    /// Where there is no such pipeline the batch ends here, lost.
     pub fn broadcast(&mut self, batch: Batch) {
         let signal = batch.signal();
         let all = self.routes;
         let mut to = (0..all.len()).filter(|at| all[*at].signal == signal);
         let Some(last) = to.next_back() else {
-            drop(batch);
             return;
         };
         for route in to {
-            self.batches.push((route, batch.fork()));
+            self.outbox.created(batch.items());
+            self.push(route, batch.fork());
         }
-        self.batches.push((last, batch));
+        self.push(last, batch);
     }
 
     /// Takes the batches out, in order, each with the position of its pipeline.

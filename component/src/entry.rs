@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use tidegate_document::{Diagnostics, Node, examine_beside};
-use tidegate_pdata::Signals;
+use tidegate_pdata::{Signal, Signals};
 
 use crate::build::{BuildContext, BuildError};
 use crate::delivery::DeliveryDefaults;
@@ -33,6 +33,13 @@ impl Stability {
     }
 }
 
+/// The pairs of a connector that passes each signal on as it is.
+pub const SAME_SIGNAL: &[(Signal, Signal)] = &[
+    (Signal::Traces, Signal::Traces),
+    (Signal::Metrics, Signal::Metrics),
+    (Signal::Logs, Signal::Logs),
+];
+
 /// A component's configuration, which is also its factory.
 pub trait ComponentConfig: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// What it builds: `Box<dyn Receiver>`, `Box<dyn Processor>`, `AnyExporter`…
@@ -46,6 +53,9 @@ pub trait ComponentConfig: DeserializeOwned + JsonSchema + Send + Sync + 'static
     /// For an exporter that the engine puts a queue and retries before: the defaults of
     /// `sending_queue`, `retry_on_failure` and `timeout`, whose keys the component never sees.
     const DELIVERY: Option<DeliveryDefaults> = None;
+
+    /// For a connector: the signals that it makes, each after the one that it makes it of.
+    const PAIRS: &'static [(Signal, Signal)] = SAME_SIGNAL;
 
     /// Builds one instance. Checks everything, opens nothing.
     ///
@@ -91,6 +101,8 @@ pub struct Entry<T> {
     pub stability: Stability,
     /// The defaults of queue, retry and timeout, for an exporter that has them.
     pub delivery: Option<DeliveryDefaults>,
+    /// The signals that a connector makes, each after the one that it makes it of.
+    pub pairs: &'static [(Signal, Signal)],
     /// Reads its node; everything that is wrong comes with its position.
     pub read: Read<T>,
     /// The schema of its keys.
@@ -107,6 +119,7 @@ impl<T: 'static> Entry<T> {
             signals: C::SIGNALS,
             stability: C::STABILITY,
             delivery: C::DELIVERY,
+            pairs: C::PAIRS,
             read: |node, beside, found| {
                 let config: C = examine_beside(node, beside, found)?;
                 Some(Box::new(config))

@@ -1,9 +1,9 @@
 //! The door: where a receiver hands telemetry to its pipelines.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use tidegate_pdata::{Context, Outcome, Payload, Refusal, Reservation};
+use tidegate_pdata::{Context, Outcome, Payload, Pending, Refusal, Reservation};
 use tokio::time::Instant;
 
 /// What a pipeline answers for when it says that it has a batch, from weakest to strongest.
@@ -17,22 +17,58 @@ pub enum Promise {
     Delivered,
 }
 
+impl Promise {
+    /// The word for it in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Durable => "durable",
+            Self::Delivered => "delivered",
+        }
+    }
+}
+
 /// Leave to bring a request in, held while its body arrives.
 pub type Admission = Reservation;
+
+/// Why the door does not open now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shut {
+    /// The sender is told to come again.
+    Refused(Refusal),
+    /// A queue is full whose owner wants senders to wait.
+    Full,
+}
+
+/// What became of a payload by the time its chains had run.
+#[derive(Debug)]
+pub enum Offered {
+    /// It is settled: so it always is where the promise is memory.
+    Settled(Outcome),
+    /// Something behind the door still works on it.
+    Open(Pending),
+}
 
 /// What the engine implements for one receiver and signal.
 #[async_trait]
 pub trait IntakePort: Send + Sync {
     /// Asks every pipeline behind it for room.
-    fn admit(&self, bytes: usize) -> Result<Admission, Refusal>;
-    /// Waits for room.
+    fn admit(&self, bytes: usize) -> Result<Admission, Shut>;
+    /// Waits for room while the door is [`Shut::Full`], at the latest until `until`.
+    async fn enter(&self, bytes: usize, until: Option<Instant>) -> Result<Admission, Refusal>;
+    /// Waits for room, whatever shuts the door.
     async fn ready(&self, bytes: usize) -> Admission;
-    /// Brings a payload in and waits for its receipt, at the latest until `until`.
-    async fn deliver(&self, payload: Payload, context: Context, until: Option<Instant>) -> Outcome;
+    /// Runs the chains, on this thread where it is a worker's.
+    fn offer(&self, payload: Payload, context: Context) -> Offered;
+    /// Waits for the outcome of `items` items, at the latest until `until`.
+    async fn wait(&self, pending: Pending, items: usize, until: Option<Instant>) -> Outcome;
     /// What an answer is worth.
     fn promise(&self) -> Promise;
     /// Counts items that could not be brought in through the receiver's own fault.
     fn failed(&self, items: usize);
+    /// The same door, which counts under this transport.
+    fn over(&self, transport: &'static str) -> Arc<dyn IntakePort>;
 }
 
 /// A receiver's door to every pipeline of one signal that it feeds.
@@ -48,30 +84,50 @@ impl Intake {
         Self(port)
     }
 
+    /// The same door, which counts under this transport: `grpc`, `http`.
+    #[must_use]
+    pub fn over(&self, transport: &'static str) -> Self {
+        Self(self.0.over(transport))
+    }
+
     /// Asks for room for `bytes` before a body is read.
     ///
-    /// The admission grows and shrinks with [`Reservation::try_resize`] while the body comes
-    /// in and inflates, and goes into the segment. A refusal says when to try again.
-    pub fn admit(&self, bytes: usize) -> Result<Admission, Refusal> {
-        self.0.admit(bytes)
+    /// Answers at once, but where a full queue was told to make senders wait: then it answers by
+    /// `until`, or by the engine's own bound. The admission grows and shrinks with
+    /// [`Reservation::try_resize`] while the body comes in and inflates, and goes into the
+    /// segment. A refusal says when to try again.
+    pub async fn admit(&self, bytes: usize, until: Option<Instant>) -> Result<Admission, Refusal> {
+        match self.0.admit(bytes) {
+            Ok(admission) => Ok(admission),
+            Err(Shut::Refused(refusal)) => Err(refusal),
+            Err(Shut::Full) => self.0.enter(bytes, until).await,
+        }
     }
 
     /// Waits for room, as receivers do that can read their input again later.
     pub async fn ready(&self, bytes: usize) -> Admission {
-        self.0.ready(bytes).await
+        match self.0.admit(bytes) {
+            Ok(admission) => admission,
+            Err(_) => self.0.ready(bytes).await,
+        }
     }
 
     /// Brings a payload in and says how it ended.
     ///
-    /// Counts it as accepted or refused. With `until`, or after the engine's own bound where
-    /// there is none, the answer is a refusal and what nobody took yet is discarded.
+    /// Counts it as accepted, refused or failed. At `until`, or after the engine's own bound
+    /// where there is none, the answer is a refusal and what nobody took yet is discarded; a
+    /// receiver sets it to four fifths of the time that its client gives.
     pub async fn deliver(
         &self,
         payload: Payload,
         context: Context,
         until: Option<Instant>,
     ) -> Outcome {
-        self.0.deliver(payload, context, until).await
+        let items = payload.items();
+        match self.0.offer(payload, context) {
+            Offered::Settled(outcome) => outcome,
+            Offered::Open(pending) => self.0.wait(pending, items, until).await,
+        }
     }
 
     /// What a kept outcome is worth here.
@@ -89,5 +145,40 @@ impl Intake {
 impl std::fmt::Debug for Intake {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Intake").field(&self.promise()).finish()
+    }
+}
+
+/// A condition under which a processor wants the door of its pipeline shut.
+pub trait Gate: Send + Sync {
+    /// Why `bytes` more should not come in now. Asked for each request: a few loads at most.
+    fn refusal(&self, bytes: usize) -> Option<Refusal>;
+}
+
+/// The gates before one pipeline, set while its processors are built.
+#[derive(Clone, Default)]
+pub struct Gates(Arc<Mutex<Vec<Arc<dyn Gate>>>>);
+
+impl Gates {
+    /// Sets a gate; setting the same one again, as each worker's instance does, changes nothing.
+    pub fn add(&self, gate: Arc<dyn Gate>) {
+        let mut gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !gates.iter().any(|known| Arc::ptr_eq(known, &gate)) {
+            gates.push(gate);
+        }
+    }
+
+    /// The gates set so far.
+    #[must_use]
+    pub fn list(&self) -> Vec<Arc<dyn Gate>> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+impl std::fmt::Debug for Gates {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Gates").field(&self.list().len()).finish()
     }
 }

@@ -18,16 +18,16 @@ mod receiver;
 pub mod status;
 mod workers;
 
-pub use build::{BuildContext, BuildError, DROPPED_ITEMS, Shared, StartError};
+pub use build::{BuildContext, BuildError, DROPPED_ITEMS, LOST_ITEMS, Shared, StartError};
 pub use connector::{Connector, Route, Routes};
-pub use entry::{ComponentConfig, Entry, Factory, Stability};
+pub use entry::{ComponentConfig, Entry, Factory, SAME_SIGNAL, Stability};
 pub use exporter::{
     AnyExporter, BulkExporter, Delivered, ExportError, Exporter, ExporterContext, InlineExporter,
     Position, Sealed,
 };
 pub use extension::{Extension, ExtensionContext};
-pub use intake::{Admission, Intake, IntakePort, Promise};
-pub use outbox::{Outbox, Reason};
+pub use intake::{Admission, Gate, Gates, Intake, IntakePort, Offered, Promise, Shut};
+pub use outbox::{Outbox, Reason, Reasons};
 pub use processor::{Partition, Processor};
 pub use receiver::{Receiver, ReceiverContext};
 pub use workers::{Task, WorkerPool, Workers};

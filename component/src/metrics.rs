@@ -3,6 +3,7 @@
 //! A handle is looked up once, when a component is built; using it is one atomic operation.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -105,6 +106,28 @@ pub enum Series {
     Gauge(Gauge),
     /// A distribution.
     Histogram(Histogram),
+    /// A count that is kept elsewhere and read when it is served.
+    CounterOf(Reading<u64>),
+    /// A value that is kept elsewhere and read when it is served.
+    GaugeOf(Reading<i64>),
+}
+
+/// Reads a value where it is kept.
+#[derive(Clone)]
+pub struct Reading<T>(Arc<dyn Fn() -> T + Send + Sync>);
+
+impl<T> Reading<T> {
+    /// The value now.
+    #[must_use]
+    pub fn value(&self) -> T {
+        (self.0)()
+    }
+}
+
+impl<T> std::fmt::Debug for Reading<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Reading")
+    }
 }
 
 /// Label names and values, sorted by name.
@@ -161,6 +184,33 @@ impl Registry {
         }
     }
 
+    /// Serves a count that is kept elsewhere, in the place of an earlier one.
+    pub fn counter_of(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[(&str, &str)],
+        read: impl Fn() -> u64 + Send + Sync + 'static,
+    ) {
+        self.replace(
+            name,
+            help,
+            labels,
+            Series::CounterOf(Reading(Arc::new(read))),
+        );
+    }
+
+    /// Serves a value that is kept elsewhere, in the place of an earlier one.
+    pub fn gauge_of(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[(&str, &str)],
+        read: impl Fn() -> i64 + Send + Sync + 'static,
+    ) {
+        self.replace(name, help, labels, Series::GaugeOf(Reading(Arc::new(read))));
+    }
+
     /// A copy of all families by name; the handles in it are live.
     #[must_use]
     pub fn families(&self) -> BTreeMap<String, Family> {
@@ -181,6 +231,13 @@ impl Registry {
         families.retain(|_, family| !family.series.is_empty());
     }
 
+    fn replace(&self, name: &str, help: &str, labels: &[(&str, &str)], series: Series) {
+        self.slot(name, help, labels, |slot| match slot {
+            Entry::Occupied(mut known) => _ = known.insert(series),
+            Entry::Vacant(free) => _ = free.insert(series),
+        });
+    }
+
     fn series(
         &self,
         name: &str,
@@ -188,22 +245,27 @@ impl Registry {
         labels: &[(&str, &str)],
         made: impl FnOnce() -> Series,
     ) -> Series {
+        self.slot(name, help, labels, |slot| slot.or_insert_with(made).clone())
+    }
+
+    fn slot<T>(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[(&str, &str)],
+        visit: impl FnOnce(Entry<'_, Labels, Series>) -> T,
+    ) -> T {
         let mut labels: Labels = labels
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
         labels.sort();
         let mut families = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        families
-            .entry(name.to_owned())
-            .or_insert_with(|| Family {
-                help: help.to_owned(),
-                series: BTreeMap::new(),
-            })
-            .series
-            .entry(labels)
-            .or_insert_with(made)
-            .clone()
+        let family = families.entry(name.to_owned()).or_insert_with(|| Family {
+            help: help.to_owned(),
+            series: BTreeMap::new(),
+        });
+        visit(family.series.entry(labels))
     }
 }
 
@@ -248,6 +310,30 @@ impl Metrics {
     ) -> Histogram {
         self.registry
             .histogram(name, help, &self.with_own(labels), bounds)
+    }
+
+    /// Serves a count that is kept elsewhere, in the place of an earlier one.
+    pub fn counter_of(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[(&str, &str)],
+        read: impl Fn() -> u64 + Send + Sync + 'static,
+    ) {
+        self.registry
+            .counter_of(name, help, &self.with_own(labels), read);
+    }
+
+    /// Serves a value that is kept elsewhere, in the place of an earlier one.
+    pub fn gauge_of(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[(&str, &str)],
+        read: impl Fn() -> i64 + Send + Sync + 'static,
+    ) {
+        self.registry
+            .gauge_of(name, help, &self.with_own(labels), read);
     }
 
     /// The registry behind it.

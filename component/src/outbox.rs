@@ -1,7 +1,8 @@
 //! Where a processor or a connector puts what it is done with.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use smallvec::SmallVec;
-use std::sync::Arc;
 use tidegate_pdata::{Batch, Outcome, Refusal};
 
 use crate::metrics::Counter;
@@ -37,6 +38,30 @@ impl Reason {
     #[must_use]
     pub fn value(&self) -> u64 {
         self.items.value()
+    }
+}
+
+/// The reasons of one component, each once.
+#[derive(Clone, Debug, Default)]
+pub struct Reasons(Arc<Mutex<Vec<Reason>>>);
+
+impl Reasons {
+    /// Adds a reason, unless its name is known: instances share their counters.
+    pub fn add(&self, reason: &Reason) {
+        let mut reasons = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !reasons.iter().any(|known| known.name == reason.name) {
+            reasons.push(reason.clone());
+        }
+    }
+
+    /// Names and counts.
+    #[must_use]
+    pub fn counts(&self) -> Vec<(&'static str, u64)> {
+        let reasons = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        reasons
+            .iter()
+            .map(|reason| (reason.name, reason.value()))
+            .collect()
     }
 }
 

@@ -3,7 +3,7 @@
 use tidegate_pdata::Batch;
 use tokio::time::Instant;
 
-use crate::Outbox;
+use crate::{Outbox, Promise};
 
 /// How records are dealt over workers so that each instance of a stateful processor owns its share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -25,6 +25,12 @@ pub trait Processor {
     /// How records must be dealt over workers so that each instance owns its share.
     fn partition(&self) -> Partition {
         Partition::Any
+    }
+
+    /// What a kept outcome is worth before this processor, where `behind` is what it is worth
+    /// behind it: a processor that takes over in memory says so here.
+    fn promise(&self, behind: Promise) -> Promise {
+        behind
     }
 
     /// Takes one batch and emits any number into the outbox.
