@@ -140,6 +140,16 @@ impl Reservation {
         self.bytes = bytes;
         true
     }
+
+    /// Holds `bytes` in all from now on, even past the limit.
+    pub fn resize(&mut self, bytes: usize) {
+        if bytes > self.bytes {
+            self.budget.used.fetch_add(bytes - self.bytes, Relaxed);
+        } else {
+            self.budget.used.fetch_sub(self.bytes - bytes, Relaxed);
+        }
+        self.bytes = bytes;
+    }
 }
 
 impl Drop for Reservation {

@@ -8,13 +8,17 @@
 mod batch;
 mod budget;
 mod context;
+mod door;
 mod receipt;
 mod signal;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod view;
 pub mod wire;
 
 pub use batch::{Batch, Payload, Segment};
 pub use budget::{Budget, Reservation};
 pub use context::{Context, ContextBuilder};
+pub use door::{Admitted, MalformedRequest, canonical_items};
 pub use receipt::{Outcome, Pending, Receipt, Refusal};
 pub use signal::{Signal, Signals};

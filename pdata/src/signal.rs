@@ -80,7 +80,9 @@ impl Signals {
 
     /// The members, in the order of [`Signal::ALL`].
     pub fn iter(self) -> impl Iterator<Item = Signal> {
-        Signal::ALL.into_iter().filter(move |signal| self.has(*signal))
+        Signal::ALL
+            .into_iter()
+            .filter(move |signal| self.has(*signal))
     }
 }
 

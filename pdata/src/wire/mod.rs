@@ -352,10 +352,13 @@ impl<'a> Cursor<'a> {
     /// Reads what follows the start tag of a group, its end tag included.
     ///
     /// # Errors
-    /// When it is not well-formed, or groups within it nest deeper than `depth`.
+    /// When it is not well-formed, or takes more than `depth` levels, its own included.
     #[cold]
     pub fn group(&mut self, number: u32, depth: usize) -> Result<&'a [u8], Malformed> {
         let whole = *self;
+        if depth == 0 {
+            return Err(whole.fault(Fault::TooDeep));
+        }
         let mut open = vec![number];
         while let Some(innermost) = open.last() {
             let at = *self;
