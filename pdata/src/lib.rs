@@ -11,6 +11,7 @@ mod context;
 mod door;
 mod receipt;
 mod signal;
+mod split;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod view;
@@ -22,3 +23,4 @@ pub use context::{Context, ContextBuilder};
 pub use door::{Admitted, MalformedRequest, canonical_items};
 pub use receipt::{Outcome, Pending, Receipt, Refusal};
 pub use signal::{Signal, Signals};
+pub use split::Dealt;

@@ -57,10 +57,7 @@ impl Writer {
 
     /// Writes all occurrences of a field.
     fn field(&mut self, field: &FieldType, run: &[Found<'_>], level: usize) {
-        let is_repeated = matches!(
-            field.label,
-            Label::Repeated | Label::Container | Label::Item
-        );
+        let is_repeated = field.label.is_repeated();
         match (field.kind, run) {
             (Kind::PackedFixed64 | Kind::PackedVarint, _) => self.packed(field, run),
             (Kind::Message(_) | Kind::Attribute, _) if is_repeated => {

@@ -69,6 +69,21 @@ impl Label {
     pub(crate) const fn is_one_of(self) -> bool {
         matches!(self, Self::OneOf | Self::OneOfContainer)
     }
+
+    pub(crate) const fn is_repeated(self) -> bool {
+        matches!(self, Self::Repeated | Self::Container | Self::Item)
+    }
+}
+
+/// What a field is to those who count and deal out records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// It belongs to its message.
+    Own,
+    /// It holds items.
+    Container,
+    /// It is a span, a log record or a data point.
+    Item,
 }
 
 /// What the check needs of a field, at hand by its number.
@@ -77,8 +92,8 @@ pub(crate) struct Rule {
     pub(crate) kind: Kind,
     /// Low bits of the tag that it must have.
     pub(crate) wire: u8,
-    /// 1 where each occurrence is an item.
-    pub(crate) items: u8,
+    /// What it is to those who count and deal out records.
+    pub(crate) role: Role,
     /// Its bit among the fields seen.
     pub(crate) bit: u32,
     /// The fields that may not have been seen before it.
@@ -89,7 +104,7 @@ pub(crate) struct Rule {
 const UNKNOWN: Rule = Rule {
     kind: Kind::Unknown,
     wire: u8::MAX,
-    items: 0,
+    role: Role::Own,
     bit: 0,
     forbids: 0,
 };
@@ -134,7 +149,11 @@ impl Message {
             rules[field.number as usize] = Rule {
                 kind: field.kind,
                 wire: field.kind.wire() as u8,
-                items: matches!(field.label, Label::Item) as u8,
+                role: match field.label {
+                    Label::Item => Role::Item,
+                    Label::Container | Label::OneOfContainer => Role::Container,
+                    _ => Role::Own,
+                },
                 bit,
                 forbids: match field.label {
                     Label::Singular => bit,

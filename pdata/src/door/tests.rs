@@ -120,7 +120,7 @@ fn nesting_is_taken_to_the_limit_and_refused_beyond() {
 #[test]
 fn groups_in_unknown_fields_count_towards_the_depth() {
     let with_groups = |levels: usize| {
-        let mut groups = vec![0xfb, 0x01].repeat(levels);
+        let mut groups = [0xfb, 0x01].repeat(levels);
         groups.extend([0xfc, 0x01].repeat(levels));
         nested(&[1, 2, 2], &groups)
     };

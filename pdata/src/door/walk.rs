@@ -3,7 +3,7 @@
 //! This runs over everything that comes in, so it keeps no positions and makes no errors: it
 //! says yes and counts, or it says no and the slow ways find out what to do.
 
-use super::schema::{Kind, Message, Rule};
+use super::schema::{Kind, Message, Role, Rule};
 use crate::Signal;
 use crate::wire::{Cursor, MAX_DEPTH, Malformed, WireType, tag_len};
 
@@ -45,7 +45,7 @@ fn walk(message: &'static Message, bytes: &[u8], level: usize, items: &mut usize
             Kind::Fixed32 => after.get(4..)?,
             Kind::Message(inner) => {
                 let (body, after) = split(after)?;
-                *items += usize::from(rule.items);
+                *items += usize::from(rule.role == Role::Item);
                 walk(inner, body, level + 1, items)?;
                 after
             }

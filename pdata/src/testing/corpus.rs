@@ -186,7 +186,10 @@ fn span(random: &mut Random) -> Span {
                 "client.address",
                 format!("10.{}.0.7", 10 + random.below(90)),
             ),
-            string("user_agent.original", "okhttp/4.12.0 (Android 15; Pixel 9)"),
+            string(
+                "user_agent.original",
+                "okhttp/4.12.0 (Android 15; Pixel 9a)",
+            ),
             key_value("app.cache.hit", Value::BoolValue(random.below(2) == 0)),
             key_value("app.cart.total", Value::DoubleValue(random.double(500.0))),
         ],

@@ -2,7 +2,7 @@
 
 use super::Entropy;
 use crate::Signal;
-use crate::door::schema::{FieldType, Kind, Label, Message};
+use crate::door::schema::{FieldType, Kind, Message};
 use crate::wire::{
     Cursor, Field, WireType, put_bytes, put_fixed32, put_fixed64, put_tag, put_uint, put_varint,
 };
@@ -70,13 +70,8 @@ fn known_field(
     field: &Field<'_>,
     entropy: &mut Entropy<'_>,
 ) -> Vec<Piece> {
-    let mut pieces = Vec::new();
-    let mut put = |number, write: &mut dyn FnMut(&mut Vec<u8>)| {
-        let mut out = Vec::new();
-        write(&mut out);
-        pieces.push((number, out));
-    };
     let number = known.number;
+    let mut pieces = Vec::new();
     if known.label.is_one_of() && entropy.chance(6) {
         let others: Vec<_> = of
             .fields
@@ -85,32 +80,34 @@ fn known_field(
             .collect();
         let other = others[entropy.below(others.len())];
         if other.number != number {
-            put(other.number, &mut |out| decoy(other, out));
+            pieces.push(piece(other.number, |out| decoy(other, out)));
         }
     }
     if let Some(inner) = known.kind.message() {
         let body = message(inner, field.bytes, entropy);
-        let is_repeated = matches!(
-            known.label,
-            Label::Repeated | Label::Container | Label::Item
-        );
-        if !is_repeated && entropy.chance(4) {
+        if !known.label.is_repeated() && entropy.chance(4) {
             let (first, second) = cut_between_fields(&body, entropy);
-            put(number, &mut |out| padded(out, number, first, 0));
-            put(number, &mut |out| padded(out, number, second, 0));
+            pieces.push(piece(number, |out| put_bytes(out, number, first)));
+            pieces.push(piece(number, |out| put_bytes(out, number, second)));
         } else {
             let padding = if entropy.chance(6) { 3 } else { 0 };
-            put(number, &mut |out| padded(out, number, &body, padding));
+            pieces.push(piece(number, |out| padded(out, number, &body, padding)));
         }
     } else if known.kind.element().is_some() {
-        unpack(known, field, entropy, &mut put);
+        pieces.extend(unpacked(known, field, entropy));
     } else {
-        if known.label != Label::Repeated && entropy.chance(8) {
-            put(number, &mut |out| decoy(known, out));
+        if !known.label.is_repeated() && entropy.chance(8) {
+            pieces.push(piece(number, |out| decoy(known, out)));
         }
-        put(number, &mut |out| scalar(out, field));
+        pieces.push(piece(number, |out| scalar(out, field)));
     }
     pieces
+}
+
+fn piece(number: u32, write: impl FnOnce(&mut Vec<u8>)) -> Piece {
+    let mut out = Vec::new();
+    write(&mut out);
+    (number, out)
 }
 
 /// A field with a length prefix that is longer than it need be.
@@ -137,48 +134,43 @@ fn cut_between_fields<'a>(body: &'a [u8], entropy: &mut Entropy<'_>) -> (&'a [u8
 }
 
 /// Packed numbers one by one, or in two fields, or as they were.
-fn unpack(
-    known: &FieldType,
-    field: &Field<'_>,
-    entropy: &mut Entropy<'_>,
-    put: &mut dyn FnMut(u32, &mut dyn FnMut(&mut Vec<u8>)),
-) {
-    let is_varint = matches!(known.kind, Kind::PackedVarint);
-    let mut cursor = field.message();
-    let mut numbers = Vec::new();
-    while let Ok(value) = if is_varint {
-        cursor.varint()
-    } else {
-        cursor.fixed64()
-    } {
-        numbers.push(value);
-    }
-    let packed = |numbers: &[u64], out: &mut Vec<u8>| {
-        let mut body = Vec::new();
-        for value in numbers {
-            match is_varint {
-                true => put_varint(&mut body, *value),
-                false => body.extend(value.to_le_bytes()),
-            }
-        }
-        put_bytes(out, known.number, &body);
+fn unpacked(known: &FieldType, field: &Field<'_>, entropy: &mut Entropy<'_>) -> Vec<Piece> {
+    let number = known.number;
+    let numbers = numbers(known, field);
+    let packed = |numbers: &[(u64, &[u8])]| {
+        let body: Vec<u8> = numbers.iter().flat_map(|(_, raw)| raw.to_vec()).collect();
+        piece(number, |out| put_bytes(out, number, &body))
+    };
+    let single = |(value, _): &(u64, &[u8])| match known.kind {
+        Kind::PackedVarint => piece(number, |out| put_uint(out, number, *value)),
+        _ => piece(number, |out| put_fixed64(out, number, *value)),
     };
     match entropy.below(4) {
         2 => {
             let (first, second) = numbers.split_at(numbers.len() / 2);
-            put(known.number, &mut |out| packed(first, out));
-            put(known.number, &mut |out| packed(second, out));
+            vec![packed(first), packed(second)]
         }
-        3 => {
-            for value in numbers {
-                put(known.number, &mut |out| match is_varint {
-                    true => put_uint(out, known.number, value),
-                    false => put_fixed64(out, known.number, value),
-                });
-            }
-        }
-        _ => put(known.number, &mut |out| packed(&numbers, out)),
+        3 => numbers.iter().map(single).collect(),
+        _ => vec![packed(&numbers)],
     }
+}
+
+/// The numbers of a packed field and the bytes that each takes.
+fn numbers<'a>(known: &FieldType, field: &Field<'a>) -> Vec<(u64, &'a [u8])> {
+    let mut cursor = field.message();
+    let mut numbers = Vec::new();
+    while !cursor.is_done() {
+        let from = cursor.rest();
+        let read = match known.kind {
+            Kind::PackedVarint => cursor.varint(),
+            _ => cursor.fixed64(),
+        };
+        let Ok(value) = read else {
+            break;
+        };
+        numbers.push((value, &from[..from.len() - cursor.rest().len()]));
+    }
+    numbers
 }
 
 /// A field that is no message, as it is.
@@ -196,7 +188,7 @@ fn decoy(of: &FieldType, out: &mut Vec<u8>) {
     match of.kind.wire() {
         WireType::Varint => {
             // The tag padded by a byte.
-            out.extend([of.number as u8 * 8 | 0x80, 0, 1]);
+            out.extend([(of.number as u8 * 8) | 0x80, 0, 1]);
         }
         WireType::Fixed64 => put_fixed64(out, of.number, 4711),
         WireType::Fixed32 => put_fixed32(out, of.number, 4711),

@@ -5,6 +5,7 @@
 mod arbitrary;
 mod corpus;
 mod entropy;
+mod flat;
 mod hostile;
 mod metrics;
 
@@ -17,6 +18,7 @@ use prost::{DecodeError, Message};
 
 pub use corpus::{realistic_logs, realistic_metrics, realistic_traces};
 pub use entropy::Entropy;
+pub use flat::{Flat, FlatRecord};
 pub use hostile::hostile_encoding;
 
 use crate::Signal;

@@ -12,8 +12,8 @@ mod tests;
 use std::fmt;
 
 pub use write::{
-    field_len, put_bytes, put_fixed32, put_fixed64, put_head, put_tag, put_uint, put_varint,
-    tag_len, varint_len,
+    field_len, head_len, put_bytes, put_fixed32, put_fixed64, put_head, put_tag, put_uint,
+    put_varint, tag_len, varint_len,
 };
 
 /// How the value of a field is laid out; the low three bits of its tag.

@@ -21,7 +21,14 @@ pub const fn tag_len(number: u32) -> usize {
 #[must_use]
 #[inline]
 pub const fn field_len(number: u32, body: usize) -> usize {
-    tag_len(number) + varint_len(body as u64) + body
+    head_len(number, body) + body
+}
+
+/// The bytes that the tag and the length of a field with so many bytes take.
+#[must_use]
+#[inline]
+pub const fn head_len(number: u32, body: usize) -> usize {
+    tag_len(number) + varint_len(body as u64)
 }
 
 /// Writes a varint.
