@@ -1,1 +1,3 @@
-//! transport
+//! What components share on the wire.
+
+pub mod pages;
