@@ -1,0 +1,182 @@
+//! The process's own metrics as text, encoded by `prometheus-client`.
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, LabelSetEncoder};
+use prometheus_client::encoding::{EncodeLabel, MetricEncoder};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Registry as Encoder;
+use tidegate_component::metrics::{Family, Labels, Registry, Series};
+
+/// How names and labels are written; the Collector's reader has keys of the same names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Style {
+    /// Leaves `_total` off counters' names. The Collector's default.
+    pub without_type_suffix: bool,
+    /// Labels that every series carries.
+    pub constant_labels: Labels,
+}
+
+/// The exposition in OpenMetrics text, which Prometheus's text format 0.0.4 reads as well once
+/// its last line, `# EOF`, is a comment.
+///
+/// # Errors
+/// Formatting into a string does not fail; an error would come from the encoder itself.
+pub fn text(registry: &Registry, style: &Style) -> Result<String, std::fmt::Error> {
+    let mut encoder = Encoder::default();
+    encoder.register_collector(Box::new(Families {
+        registry: registry.clone(),
+        constant: style.constant_labels.clone(),
+    }));
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &encoder)?;
+    Ok(if style.without_type_suffix {
+        without_total(&text)
+    } else {
+        text
+    })
+}
+
+/// Takes `_total` off the names of samples; the encoder adds it to every counter.
+fn without_total(text: &str) -> String {
+    let mut stripped = String::with_capacity(text.len());
+    for line in text.lines() {
+        let end = line.find(['{', ' ']).unwrap_or(line.len());
+        match line[..end].strip_suffix("_total") {
+            Some(name) if !line.starts_with('#') => {
+                stripped.push_str(name);
+                stripped.push_str(&line[end..]);
+            }
+            _ => stripped.push_str(line),
+        }
+        stripped.push('\n');
+    }
+    stripped
+}
+
+#[derive(Debug)]
+struct Families {
+    registry: Registry,
+    constant: Labels,
+}
+
+impl Collector for Families {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        for (name, family) in self.registry.families() {
+            let kind = kind(&family);
+            let mut samples = encoder.encode_descriptor(&name, help(&family), None, kind)?;
+            for (labels, series) in &family.series {
+                let labels = Pairs(&self.constant, labels);
+                let sample = samples.encode_family(&labels)?;
+                Sample(series).encode(sample)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn kind(family: &Family) -> MetricType {
+    match family.series.values().next() {
+        Some(Series::Counter(_)) => MetricType::Counter,
+        Some(Series::Histogram(_)) => MetricType::Histogram,
+        Some(Series::Gauge(_)) | None => MetricType::Gauge,
+    }
+}
+
+/// The encoder ends the sentence itself.
+fn help(family: &Family) -> &str {
+    family.help.trim_end_matches('.')
+}
+
+struct Pairs<'a>(&'a Labels, &'a Labels);
+
+impl EncodeLabelSet for Pairs<'_> {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> Result<(), std::fmt::Error> {
+        for (name, value) in self.0.iter().chain(self.1) {
+            (name.as_str(), value.as_str()).encode(encoder.encode_label())?;
+        }
+        Ok(())
+    }
+}
+
+struct Sample<'a>(&'a Series);
+
+impl EncodeMetric for Sample<'_> {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), std::fmt::Error> {
+        match self.0 {
+            Series::Counter(counter) => {
+                encoder.encode_counter::<prometheus_client::encoding::NoLabelSet, u64, u64>(
+                    &counter.value(),
+                    None,
+                )
+            }
+            Series::Gauge(gauge) => encoder.encode_gauge(&gauge.value()),
+            Series::Histogram(histogram) => {
+                let counts = histogram.buckets();
+                let buckets: Vec<(f64, u64)> = histogram
+                    .bounds()
+                    .iter()
+                    .copied()
+                    .chain([f64::MAX])
+                    .zip(counts.iter().copied())
+                    .collect();
+                encoder.encode_histogram::<prometheus_client::encoding::NoLabelSet>(
+                    histogram.sum(),
+                    counts.iter().sum(),
+                    &buckets,
+                    None,
+                )
+            }
+        }
+    }
+
+    fn metric_type(&self) -> MetricType {
+        match self.0 {
+            Series::Counter(_) => MetricType::Counter,
+            Series::Gauge(_) => MetricType::Gauge,
+            Series::Histogram(_) => MetricType::Histogram,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn registry() -> Registry {
+        let registry = Registry::default();
+        registry
+            .counter("otelcol_exporter_sent_spans", "Spans sent.", &[("exporter", "otlp")])
+            .add(3);
+        registry.gauge("otelcol_exporter_queue_size", "Requests queued.", &[]).set(2);
+        registry.histogram("size", "Sizes.", &[], &[1.0, 10.0]).observe(5.0);
+        registry
+    }
+
+    #[test]
+    fn writes_counters_without_total_as_the_collector_does() {
+        let style = Style {
+            without_type_suffix: true,
+            ..Style::default()
+        };
+        let text = text(&registry(), &style).unwrap();
+        assert!(text.contains("otelcol_exporter_sent_spans{exporter=\"otlp\"} 3\n"), "{text}");
+        assert!(text.contains("# TYPE otelcol_exporter_sent_spans counter\n"), "{text}");
+        assert!(text.contains("otelcol_exporter_queue_size 2\n"), "{text}");
+    }
+
+    #[test]
+    fn accumulates_buckets_and_adds_constant_labels() {
+        let style = Style {
+            without_type_suffix: false,
+            constant_labels: vec![("service_name".to_owned(), "edge".to_owned())],
+        };
+        let text = text(&registry(), &style).unwrap();
+        assert!(text.contains("size_bucket{service_name=\"edge\",le=\"1.0\"} 0\n"), "{text}");
+        assert!(text.contains("size_bucket{service_name=\"edge\",le=\"10.0\"} 1\n"), "{text}");
+        assert!(text.contains("size_bucket{service_name=\"edge\",le=\"+Inf\"} 1\n"), "{text}");
+        assert!(
+            text.contains("otelcol_exporter_sent_spans_total{service_name=\"edge\",exporter=\"otlp\"} 3\n"),
+            "{text}"
+        );
+    }
+}
