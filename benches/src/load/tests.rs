@@ -1,0 +1,108 @@
+use std::net::SocketAddr;
+
+use super::*;
+use crate::compare::control;
+use crate::signal::Signal;
+use crate::sink::{self, Failure, Faults, Sink};
+
+async fn sink(faults: Faults) -> SocketAddr {
+    let sink = Sink::bind(&sink::Settings {
+        listen: ([127, 0, 0, 1], 0).into(),
+        faults,
+        frame_size: 16_384,
+        until_stdin_closes: false,
+    })
+    .await
+    .unwrap();
+    let address = sink.address().unwrap();
+    tokio::spawn(sink.serve());
+    address
+}
+
+fn settings(endpoint: SocketAddr, signal: Signal, way: Way) -> Settings {
+    Settings {
+        endpoint: endpoint.to_string(),
+        shape: Shape {
+            signal,
+            ..Shape::default()
+        },
+        way,
+        items: 5_000,
+        seconds: None,
+        seed: 1,
+    }
+}
+
+#[tokio::test]
+async fn every_accepted_item_is_counted_by_the_sink_by_every_way() {
+    let sink = sink(Faults::default()).await;
+    for protocol in [Protocol::Grpc, Protocol::Http] {
+        for compression in [Compression::None, Compression::Gzip, Compression::Zstd] {
+            for signal in Signal::ALL {
+                let before = control::counts(sink).await.unwrap().of(signal);
+                let way = Way {
+                    protocol,
+                    compression,
+                    ..Way::default()
+                };
+                let report = run(&settings(sink, signal, way)).await.unwrap();
+                let after = control::counts(sink).await.unwrap().of(signal);
+                let case = format!("{protocol:?} {compression:?} {signal:?}");
+                assert_eq!(report.accepted.items, 5_000, "{case}");
+                assert_eq!(after.items - before.items, 5_000, "{case}");
+                assert_eq!(
+                    after.fingerprint.wrapping_sub(before.fingerprint),
+                    report.accepted.fingerprint,
+                    "{case}"
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn refused_requests_are_sent_again_until_they_are_taken() {
+    let sink = sink(Faults {
+        fail_rate: 0.5,
+        fail_status: Failure::Unavailable,
+        ..Faults::default()
+    })
+    .await;
+    for protocol in [Protocol::Grpc, Protocol::Http] {
+        let way = Way {
+            protocol,
+            ..Way::default()
+        };
+        let report = run(&settings(sink, Signal::Traces, way)).await.unwrap();
+        assert_eq!(report.accepted.items, 5_000);
+        assert_eq!(report.given_up.items, 0);
+        assert!(report.refused_requests >= 25, "{}", report.refused_requests);
+    }
+}
+
+#[tokio::test]
+async fn what_is_refused_for_good_is_given_up_with_its_reason() {
+    let sink = sink(Faults {
+        fail_rate: 1.0,
+        fail_status: Failure::Invalid,
+        ..Faults::default()
+    })
+    .await;
+    let report = run(&settings(sink, Signal::Logs, Way::default()))
+        .await
+        .unwrap();
+    assert_eq!((report.accepted.items, report.given_up.items), (0, 5_000));
+    assert!(
+        report
+            .reasons
+            .keys()
+            .any(|why| why.contains("grpc-status 3"))
+    );
+}
+
+#[tokio::test]
+async fn an_endpoint_that_nobody_listens_on_is_an_error_at_once() {
+    let [address] = crate::compare::free_addresses().unwrap();
+    let result = run(&settings(address, Signal::Logs, Way::default())).await;
+    assert!(result.unwrap_err().to_string().contains("cannot connect"));
+}
