@@ -1,0 +1,237 @@
+//! The door: the only place where data is refused for want of room.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Acquire, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tidegate_component::metrics::{Counter, Metrics};
+use tidegate_component::{Admission, Gate, IntakePort, Offered, Promise, Shut};
+use tidegate_pdata::{Batch, Budget, Context, Outcome, Payload, Pending, Receipt, Refusal, Signal};
+use tokio::time::{Instant, timeout_at};
+
+use crate::graph::{Graph, Place, local};
+use crate::sink::{Room, Sink};
+
+/// How long an answer may take where the client gives no deadline.
+const LONGEST_WAIT: Duration = Duration::from_secs(8);
+/// What a refused sender is told to wait.
+const COME_AGAIN: Duration = Duration::from_secs(1);
+
+/// A receiver's door for one signal.
+#[derive(Clone)]
+pub(crate) struct Port {
+    pub(crate) graph: Arc<Graph>,
+    /// Its number among the graph's doors.
+    pub(crate) door: u32,
+    pub(crate) budget: Arc<Budget>,
+    /// The gates of every pipeline that a batch passes, through connectors as well.
+    pub(crate) gates: Arc<[Arc<dyn Gate>]>,
+    /// Every queue that a batch reaches.
+    pub(crate) sinks: Arc<[Arc<dyn Sink>]>,
+    pub(crate) promise: Promise,
+    /// Set when the process takes no more data.
+    pub(crate) closing: Arc<AtomicBool>,
+    /// Where the next batch is run that comes from a thread that is no worker's.
+    pub(crate) turn: Arc<AtomicU64>,
+    pub(crate) metrics: Metrics,
+    pub(crate) transport: &'static str,
+    /// Made at the first use, so that a door that nobody uses shows no series.
+    pub(crate) counts: OnceLock<DoorCounts>,
+}
+
+/// What a door counts, under the Collector's names.
+#[derive(Clone, Debug)]
+pub(crate) struct DoorCounts {
+    accepted: Counter,
+    refused: Counter,
+    failed: Counter,
+    /// Requests turned away before their bodies were read, by what was full.
+    budget: Counter,
+    queue: Counter,
+    gate: Counter,
+    stopping: Counter,
+}
+
+impl DoorCounts {
+    /// The series of one receiver, signal and transport.
+    fn new(metrics: &Metrics, signal: Signal, transport: &str) -> Self {
+        let labels = [("transport", transport), ("signal", signal.name())];
+        let items = |word: &str, help: &str| {
+            let name = format!("otelcol_receiver_{word}_{}", signal.items());
+            metrics.counter(&name, help, &labels[..1])
+        };
+        let turned = |reason: &str| {
+            let labels = [labels[0], labels[1], ("reason", reason)];
+            let help = "Requests turned away before their bodies were read.";
+            metrics.counter("tidegate_receiver_refused_requests", help, &labels)
+        };
+        Self {
+            accepted: items("accepted", "Items brought into the pipelines."),
+            refused: items("refused", "Items that the pipelines did not take."),
+            failed: items("failed", "Items that failed within the process."),
+            budget: turned("budget"),
+            queue: turned("queue"),
+            gate: turned("gate"),
+            stopping: turned("stopping"),
+        }
+    }
+}
+
+impl Port {
+    fn signal(&self) -> Signal {
+        self.graph.doors[self.door as usize].signal
+    }
+
+    fn counts(&self) -> &DoorCounts {
+        let make = || DoorCounts::new(&self.metrics, self.signal(), self.transport);
+        self.counts.get_or_init(make)
+    }
+
+    /// Counts an answer and passes it on.
+    fn answer(&self, outcome: Outcome, items: usize) -> Outcome {
+        let counts = self.counts();
+        let counter = match &outcome {
+            kept if kept.is_kept() => &counts.accepted,
+            Outcome::Lost => &counts.failed,
+            _ => &counts.refused,
+        };
+        counter.add(items as u64);
+        outcome
+    }
+
+    /// The worker for a batch that comes from elsewhere.
+    fn next_worker(&self) -> usize {
+        let workers = self.graph.workers() as u64;
+        usize::try_from(self.turn.fetch_add(1, Relaxed) % workers).unwrap_or(0)
+    }
+}
+
+fn refuse(counter: &Counter, reason: &'static str) -> Shut {
+    counter.add(1);
+    Shut::Refused(refusal(reason))
+}
+
+const fn refusal(reason: &'static str) -> Refusal {
+    Refusal {
+        reason,
+        after: COME_AGAIN,
+    }
+}
+
+fn by(until: Option<Instant>) -> Instant {
+    until.unwrap_or_else(|| Instant::now() + LONGEST_WAIT)
+}
+
+/// Counts items as refused when the sender goes before it is answered.
+struct Unanswered<'a>(&'a Counter, u64);
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        self.0.add(self.1);
+    }
+}
+
+#[async_trait]
+impl IntakePort for Port {
+    fn admit(&self, bytes: usize) -> Result<Admission, Shut> {
+        if self.closing.load(Acquire) {
+            return Err(refuse(&self.counts().stopping, "shutting down"));
+        }
+        for gate in &*self.gates {
+            if let Some(refusal) = gate.refusal(bytes) {
+                self.counts().gate.add(1);
+                return Err(Shut::Refused(refusal));
+            }
+        }
+        for sink in &*self.sinks {
+            match sink.room() {
+                Room::Free => {}
+                Room::Later => return Err(Shut::Full),
+                Room::Refused(refusal) => {
+                    self.counts().queue.add(1);
+                    return Err(Shut::Refused(refusal));
+                }
+            }
+        }
+        let admission = self.budget.try_reserve(bytes);
+        admission.ok_or_else(|| refuse(&self.counts().budget, "the memory budget is spent"))
+    }
+
+    async fn enter(&self, bytes: usize, until: Option<Instant>) -> Result<Admission, Refusal> {
+        let look = || match self.admit(bytes) {
+            Ok(admission) => Some(Ok(admission)),
+            Err(Shut::Refused(refusal)) => Some(Err(refusal)),
+            Err(Shut::Full) => None,
+        };
+        let waited = timeout_at(by(until), self.budget.wait(look)).await;
+        waited.unwrap_or_else(|_| {
+            self.counts().queue.add(1);
+            Err(refusal("a queue stays full"))
+        })
+    }
+
+    async fn ready(&self, bytes: usize) -> Admission {
+        let look = || match self.admit(bytes) {
+            Ok(admission) => Some(admission),
+            // More than the whole budget would never get in: it gets in alone.
+            Err(_) if self.budget.used() == 0 => Some(self.budget.overdraw(bytes)),
+            Err(_) => None,
+        };
+        self.budget.wait(look).await
+    }
+
+    fn offer(&self, payload: Payload, context: Context) -> Offered {
+        let items = payload.items();
+        if items == 0 {
+            return Offered::Settled(Outcome::Delivered);
+        }
+        debug_assert_eq!(payload.signal(), self.signal());
+        if self.graph.closed.load(Acquire) {
+            let outcome = Outcome::Refused(refusal("shutting down"));
+            return Offered::Settled(self.answer(outcome, items));
+        }
+        let (receipt, pending) = Receipt::new();
+        let batch = Batch::new(payload, context, receipt);
+        let place = Place::Door(self.door);
+        match local(self.graph.id) {
+            Some(local) => local.run(place, batch),
+            None => self.graph.hand_over(self.next_worker(), place, batch),
+        }
+        match pending.now() {
+            Some(outcome) => Offered::Settled(self.answer(outcome, items)),
+            None => Offered::Open(pending),
+        }
+    }
+
+    async fn wait(&self, pending: Pending, items: usize, until: Option<Instant>) -> Outcome {
+        let unanswered = Unanswered(&self.counts().refused, items as u64);
+        let outcome = timeout_at(by(until), pending.outcome()).await;
+        std::mem::forget(unanswered);
+        let outcome = match outcome {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                pending.expire();
+                let late = || Outcome::Refused(refusal("no answer in time"));
+                pending.now().unwrap_or_else(late)
+            }
+        };
+        self.answer(outcome, items)
+    }
+
+    fn promise(&self) -> Promise {
+        self.promise
+    }
+
+    fn failed(&self, items: usize) {
+        self.counts().failed.add(items as u64);
+    }
+
+    fn over(&self, transport: &'static str) -> Arc<dyn IntakePort> {
+        Arc::new(Self {
+            transport,
+            counts: OnceLock::new(),
+            ..self.clone()
+        })
+    }
+}

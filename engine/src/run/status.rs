@@ -1,0 +1,67 @@
+//! How a graph is, for health checks, the admin page and tests.
+
+use tidegate_component::ComponentId;
+use tidegate_component::status::{ExporterStatus, LedgerRow, Phase, PipelineStatus, StatusSource};
+
+use super::Status;
+use crate::graph::{End, Graph, Pipeline};
+use crate::ledger;
+
+impl StatusSource for Status {
+    fn phase(&self) -> Phase {
+        self.now()
+    }
+
+    fn pipelines(&self) -> Vec<PipelineStatus> {
+        let running = self.now() == Phase::Running;
+        let pipelines = self.graph.pipelines.iter();
+        pipelines
+            .map(|part| pipeline(&self.graph, part, running))
+            .collect()
+    }
+
+    fn ledger(&self) -> Vec<LedgerRow> {
+        ledger::rows(&self.graph)
+    }
+}
+
+fn pipeline(graph: &Graph, pipeline: &Pipeline, running: bool) -> PipelineStatus {
+    let exporters: Vec<_> = pipeline
+        .ends
+        .iter()
+        .map(|end| exporter(graph, *end))
+        .collect();
+    PipelineStatus {
+        name: pipeline.id.to_string(),
+        signal: pipeline.signal.name(),
+        receivers: names(&pipeline.receivers),
+        processors: names(&pipeline.processors),
+        promise: pipeline.promise.name(),
+        healthy: running && exporters.iter().all(|exporter| exporter.healthy),
+        exporters,
+    }
+}
+
+fn exporter(graph: &Graph, end: End) -> ExporterStatus {
+    let (id, error, queue_size) = match end {
+        End::Sink(at) => {
+            let end = &graph.sinks[at as usize];
+            (&end.id, end.sink.health().error, end.sink.depth().requests)
+        }
+        End::Inline(at) => {
+            let end = &graph.inlines[at as usize];
+            (&end.id, end.health().error, 0)
+        }
+        End::Node(at) => (&graph.nodes[at as usize].id, None, 0),
+    };
+    ExporterStatus {
+        id: id.to_string(),
+        healthy: error.is_none(),
+        error,
+        queue_size,
+    }
+}
+
+fn names(ids: &[ComponentId]) -> Vec<String> {
+    ids.iter().map(ToString::to_string).collect()
+}

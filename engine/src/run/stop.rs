@@ -1,0 +1,130 @@
+//! Stopping: receivers, then every node from left to right, then the queues until the deadline.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Release;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tidegate_component::AnyExporter;
+use tidegate_component::status::{LedgerRow, Phase, StatusSource};
+use tokio::time::{Instant, timeout_at};
+
+use super::Running;
+use crate::graph::Local;
+
+/// How long a component may take to close when the deadline has passed.
+const TO_CLOSE: Duration = Duration::from_secs(2);
+
+impl Running {
+    /// Stops the graph and says what became of every item.
+    ///
+    /// Receivers stop, processors and connectors emit what they hold, queues deliver until
+    /// `deadline`; what is left then is counted as dropped by reason `shutdown`.
+    pub async fn shutdown(self, deadline: Instant) -> Vec<LedgerRow> {
+        let status = Arc::clone(&self.status);
+        self.stop(deadline).await;
+        let rows = status.ledger();
+        report(&rows);
+        rows
+    }
+
+    pub(super) async fn stop(mut self, deadline: Instant) {
+        self.status.enter(Phase::Stopping);
+        self.wired.closing.store(true, Release);
+        self.stop_receivers(deadline).await;
+        self.flush(deadline).await;
+        let sinks = self.wired.graph.sinks.iter();
+        join_all(sinks.map(|end| end.sink.drain(deadline))).await;
+        self.remove().await;
+        self.close().await;
+    }
+
+    async fn stop_receivers(&mut self, deadline: Instant) {
+        let until = deadline.max(Instant::now() + TO_CLOSE);
+        let receivers = self.wired.receivers.iter_mut();
+        let stops =
+            receivers.map(|(id, receiver)| within(until, "receiver", id.as_str(), receiver.stop()));
+        join_all(stops).await;
+    }
+
+    /// Has every node emit what it holds, those first that feed others.
+    async fn flush(&self, deadline: Instant) {
+        let graph = &self.wired.graph;
+        let until = deadline.max(Instant::now() + TO_CLOSE);
+        let idle = || within(until, "graph", "hand-overs", graph.in_flight.idle());
+        idle().await;
+        for node in 0..graph.nodes.len() {
+            let flushes = (0..self.pool.count()).map(|worker| {
+                let id = graph.id;
+                self.pool.run(worker, move || {
+                    if let Some(local) = crate::graph::local(id) {
+                        local.flush_last(node);
+                    }
+                })
+            });
+            join_all(flushes).await;
+            idle().await;
+        }
+    }
+
+    /// Takes the workers' parts down.
+    async fn remove(&self) {
+        self.wired.graph.closed.store(true, Release);
+        let removals = (0..self.pool.count()).map(|worker| {
+            let graph = Arc::clone(&self.wired.graph);
+            self.pool.run(worker, move || Local::remove(&graph, worker))
+        });
+        join_all(removals).await;
+    }
+
+    /// Closes exporters, then extensions.
+    async fn close(&self) {
+        let until = Instant::now() + TO_CLOSE;
+        let exporters = self.wired.exporters.iter();
+        let stops = exporters.map(|(id, exporter)| async move {
+            let stop = async {
+                match exporter {
+                    AnyExporter::Remote(exporter) => exporter.stop().await,
+                    AnyExporter::Inline(exporter) => exporter.stop().await,
+                    AnyExporter::Bulk(exporter) => exporter.stop().await,
+                }
+            };
+            within(until, "exporter", id.as_str(), stop).await;
+        });
+        join_all(stops).await;
+        let until = Instant::now() + TO_CLOSE;
+        let extensions = self.wired.extensions.iter();
+        let stops = extensions
+            .map(|(id, extension)| within(until, "extension", id.as_str(), extension.stop()));
+        join_all(stops).await;
+    }
+}
+
+/// Waits for a step of the shutdown no longer than until a time.
+async fn within(until: Instant, kind: &str, component: &str, step: impl Future<Output = ()>) {
+    if timeout_at(until, step).await.is_err() {
+        tracing::warn!(kind, component, "did not stop in time");
+    }
+}
+
+/// States the ledger, as the last thing a process says.
+fn report(rows: &[LedgerRow]) {
+    for row in rows {
+        let dropped: u64 = row.dropped.values().sum();
+        tracing::info!(
+            pipeline = row.pipeline,
+            kind = row.kind,
+            component = row.component,
+            signal = row.signal,
+            r#in = row.r#in,
+            created = row.created,
+            out = row.out,
+            consumed = row.consumed,
+            dropped,
+            held = row.held,
+            reasons = ?row.dropped,
+            "ledger at exit"
+        );
+    }
+}

@@ -1,0 +1,147 @@
+//! Wiring: from what a configuration names to a graph that can run.
+//!
+//! Wiring builds every component once and opens nothing, so validating a configuration is wiring
+//! it in surroundings that lead nowhere.
+
+mod doors;
+mod ends;
+mod nodes;
+mod order;
+mod parts;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use tidegate_component::metrics::{Metrics, Registry as MetricsRegistry};
+use tidegate_component::{
+    AnyExporter, BuildContext, BuildError, ComponentId, Extension, Gates, Promise, Reasons,
+    Receiver, Shared, Workers,
+};
+use tidegate_pdata::{Budget, Signal};
+
+pub(crate) use parts::{ConnectorPart, ExporterPart, Kind, Parts, PipelinePart};
+
+use crate::graph::{Graph, InFlight, Inbox, Timer};
+use crate::sink::{Sink, SinkSettings};
+use ends::Ends;
+
+/// What a graph is wired into.
+#[derive(Clone)]
+pub(crate) struct Surroundings {
+    pub(crate) workers: Workers,
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) metrics: MetricsRegistry,
+    /// Builds the delivery of one exporter and signal.
+    pub(crate) sink: MakeSink,
+}
+
+/// Builds the delivery of one exporter and signal; opens nothing.
+pub(crate) type MakeSink =
+    Arc<dyn Fn(SinkSettings) -> Result<Arc<dyn Sink>, BuildError> + Send + Sync>;
+
+/// A component that cannot be built.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    pub(crate) kind: Kind,
+    pub(crate) id: ComponentId,
+    pub(crate) error: BuildError,
+}
+
+/// A graph with the components that it is started from.
+pub(crate) struct Wired {
+    pub(crate) graph: Arc<Graph>,
+    pub(crate) receivers: Vec<(ComponentId, Box<dyn Receiver>)>,
+    pub(crate) exporters: Vec<(ComponentId, AnyExporter)>,
+    pub(crate) extensions: Vec<(ComponentId, Arc<dyn Extension>)>,
+    /// Shuts every door when it is set.
+    pub(crate) closing: Arc<AtomicBool>,
+}
+
+/// Builds everything once and joins it; every component that cannot be built is reported.
+pub(crate) fn wire(parts: &Parts, around: &Surroundings) -> Result<Wired, Vec<Fault>> {
+    let mut faults = Vec::new();
+    let order = order::order(parts);
+    let mut ends = Ends::build(parts, around, &mut faults);
+    let plans = nodes::plan(parts, &order, &ends, around, &mut faults);
+    let receivers = build_all(Kind::Receiver, &parts.receivers, around, &mut faults);
+    let extensions = build_all(Kind::Extension, &parts.extensions, around, &mut faults);
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    let workers = around.workers.count();
+    let (nodes, pipelines) = nodes::assemble(parts, &order, &ends, plans, workers);
+    let graph = Graph {
+        id: Graph::next_id(),
+        doors: doors::doors(parts, workers),
+        nodes,
+        pipelines,
+        sinks: std::mem::take(&mut ends.sinks),
+        inlines: std::mem::take(&mut ends.inlines),
+        inboxes: (0..workers).map(|_| Inbox::default()).collect(),
+        timers: (0..workers).map(|_| Timer::default()).collect(),
+        in_flight: InFlight::default(),
+        closed: AtomicBool::new(false),
+    };
+    Ok(Wired {
+        graph: Arc::new(graph),
+        receivers,
+        exporters: ends.exporters,
+        extensions,
+        closing: Arc::default(),
+    })
+}
+
+/// Builds one instance of each component of a kind.
+fn build_all<T>(
+    kind: Kind,
+    parts: &parts::Factories<T>,
+    around: &Surroundings,
+    faults: &mut Vec<Fault>,
+) -> Vec<(ComponentId, T)> {
+    let mut built = Vec::new();
+    for (id, factory) in parts {
+        match factory.build(&context(kind, id, around)) {
+            Ok(component) => built.push((id.clone(), component)),
+            Err(error) => faults.push(Fault {
+                kind,
+                id: id.clone(),
+                error,
+            }),
+        }
+    }
+    built
+}
+
+/// What a component is built with that is one for all workers and pipelines.
+fn context(kind: Kind, id: &ComponentId, around: &Surroundings) -> BuildContext {
+    BuildContext {
+        id: id.clone(),
+        kind: kind.name(),
+        pipeline: None,
+        signal: None,
+        worker: 0,
+        workers: around.workers.count(),
+        budget: Arc::clone(&around.budget),
+        metrics: Metrics::new(around.metrics.clone(), &[(kind.name(), id.as_str())]),
+        shared: Shared::default(),
+        reasons: Reasons::default(),
+        gates: Gates::default(),
+        promise: Promise::Memory,
+        routes: Vec::new(),
+    }
+}
+
+/// What a component is built with that belongs to one signal.
+fn signal_context(
+    kind: Kind,
+    id: &ComponentId,
+    signal: Signal,
+    around: &Surroundings,
+) -> BuildContext {
+    BuildContext {
+        signal: Some(signal),
+        ..context(kind, id, around)
+    }
+}

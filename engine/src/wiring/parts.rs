@@ -1,0 +1,134 @@
+//! What a configuration names, read and ready to be wired.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tidegate_component::delivery::{Delivery as Keys, DeliveryDefaults};
+use tidegate_component::{
+    AnyExporter, ComponentId, Connector, Extension, Factory, Processor, Receiver,
+};
+use tidegate_pdata::Signal;
+
+/// A kind of component.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    Receiver,
+    Processor,
+    Exporter,
+    Connector,
+    Extension,
+}
+
+impl Kind {
+    /// The word for it in metric labels and in the ledger.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Receiver => "receiver",
+            Self::Processor => "processor",
+            Self::Exporter => "exporter",
+            Self::Connector => "connector",
+            Self::Extension => "extension",
+        }
+    }
+
+    /// The section of the configuration that defines it.
+    pub(crate) const fn section(self) -> &'static str {
+        match self {
+            Self::Receiver => "receivers",
+            Self::Processor => "processors",
+            Self::Exporter => "exporters",
+            Self::Connector => "connectors",
+            Self::Extension => "extensions",
+        }
+    }
+}
+
+/// Configurations by the names that users gave them.
+pub(crate) type Factories<T> = BTreeMap<ComponentId, Arc<dyn Factory<T>>>;
+
+/// Everything that takes part in a graph; what no pipeline names is not in it.
+///
+/// Every name that a pipeline has is defined, signals and pairings fit, and connectors form no
+/// circle: whoever makes the parts has checked it.
+#[derive(Clone, Default)]
+pub(crate) struct Parts {
+    pub(crate) receivers: Factories<Box<dyn Receiver>>,
+    pub(crate) processors: Factories<Box<dyn Processor>>,
+    pub(crate) exporters: BTreeMap<ComponentId, ExporterPart>,
+    pub(crate) connectors: BTreeMap<ComponentId, ConnectorPart>,
+    pub(crate) extensions: Factories<Arc<dyn Extension>>,
+    pub(crate) pipelines: Vec<PipelinePart>,
+}
+
+/// An exporter.
+#[derive(Clone)]
+pub(crate) struct ExporterPart {
+    pub(crate) factory: Arc<dyn Factory<AnyExporter>>,
+    /// The keys of its delivery, which the component itself never sees.
+    pub(crate) keys: Keys,
+    pub(crate) defaults: DeliveryDefaults,
+}
+
+/// A connector.
+#[derive(Clone)]
+pub(crate) struct ConnectorPart {
+    pub(crate) factory: Arc<dyn Factory<Box<dyn Connector>>>,
+    pub(crate) pairs: &'static [(Signal, Signal)],
+}
+
+/// A pipeline.
+#[derive(Clone, Debug)]
+pub(crate) struct PipelinePart {
+    pub(crate) id: ComponentId,
+    pub(crate) signal: Signal,
+    /// Receivers and connectors.
+    pub(crate) receivers: Vec<ComponentId>,
+    pub(crate) processors: Vec<ComponentId>,
+    /// Exporters and connectors.
+    pub(crate) exporters: Vec<ComponentId>,
+}
+
+impl Parts {
+    /// The pipelines that a connector feeds with what it makes of a signal.
+    pub(crate) fn routes(&self, connector: &ComponentId, signal: Signal) -> Vec<usize> {
+        let Some(part) = self.connectors.get(connector) else {
+            return Vec::new();
+        };
+        let fed = |pipeline: &PipelinePart| {
+            pipeline.receivers.contains(connector)
+                && part.pairs.contains(&(signal, pipeline.signal))
+        };
+        let all = self.pipelines.iter().enumerate();
+        all.filter(|(_, pipeline)| fed(pipeline))
+            .map(|(at, _)| at)
+            .collect()
+    }
+
+    /// The pipelines that end in a connector, for one signal.
+    pub(crate) fn feeders(&self, connector: &ComponentId, signal: Signal) -> Vec<usize> {
+        let all = self.pipelines.iter().enumerate();
+        all.filter(|(_, pipeline)| {
+            pipeline.signal == signal && pipeline.exporters.contains(connector)
+        })
+        .map(|(at, _)| at)
+        .collect()
+    }
+
+    /// The pipelines that data entering one of them passes, itself first.
+    pub(crate) fn reach(&self, pipeline: usize) -> Vec<usize> {
+        let mut reached = vec![pipeline];
+        let mut next = 0;
+        while let Some(&at) = reached.get(next) {
+            let part = &self.pipelines[at];
+            for id in &part.exporters {
+                for route in self.routes(id, part.signal) {
+                    if !reached.contains(&route) {
+                        reached.push(route);
+                    }
+                }
+            }
+            next += 1;
+        }
+        reached
+    }
+}
