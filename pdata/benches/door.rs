@@ -5,41 +5,83 @@
 #![allow(clippy::print_stdout, reason = "the figures are its output")]
 
 use std::hint::black_box;
+use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use tidegate_pdata::testing::{
     Entropy, Request, hostile_encoding, realistic_logs, realistic_metrics, realistic_traces,
 };
 use tidegate_pdata::{Payload, Signal, canonical_items};
 
 const ITEMS: usize = 100;
+const MANY: usize = 10_000;
 const PER_READING: Duration = Duration::from_millis(150);
 
 fn main() {
-    let traces = Request::Traces(realistic_traces(ITEMS));
-    let logs = Request::Logs(realistic_logs(ITEMS));
-    let metrics = Request::Metrics(realistic_metrics(ITEMS));
     println!("CPU-ns per item, best of 9; {ITEMS} items a request");
-    for request in [traces, logs, metrics] {
-        let signal = request.signal();
-        let bytes = request.encode();
+    for request in requests(ITEMS) {
+        let (signal, bytes) = (request.signal(), Bytes::from(request.encode()));
         println!("{signal}: {} bytes an item", bytes.len() / ITEMS);
-        figure("  copy of the bytes", || {
-            black_box(black_box(&bytes).to_vec()).len()
-        });
-        figure("  door, canonical", || {
+        door(signal, &bytes);
+        split(signal, bytes);
+    }
+    // More than the caches near a core hold, and no pattern for its branch prediction to learn.
+    println!("{MANY} items a request");
+    for request in requests(MANY) {
+        let (signal, bytes) = (request.signal(), request.encode());
+        figure(&format!("{signal}: door, canonical"), MANY, || {
             canonical_items(signal, black_box(&bytes)).unwrap_or_default()
         });
-        let odd = odd(signal, &bytes);
-        figure("  door, rewriting", || {
-            let admitted = Payload::admit(signal, black_box(&odd).clone(), None);
-            admitted.map_or(0, |admitted| admitted.payload.items())
-        });
-        figure("  prost's decode", || decode(signal, black_box(&bytes)));
     }
 }
 
-fn odd(signal: Signal, bytes: &[u8]) -> bytes::Bytes {
+fn requests(items: usize) -> [Request; 3] {
+    [
+        Request::Traces(realistic_traces(items)),
+        Request::Logs(realistic_logs(items)),
+        Request::Metrics(realistic_metrics(items)),
+    ]
+}
+
+fn door(signal: Signal, bytes: &Bytes) {
+    figure("  copy of the bytes", ITEMS, || {
+        black_box(black_box(bytes).to_vec()).len()
+    });
+    figure("  door, canonical", ITEMS, || {
+        canonical_items(signal, black_box(bytes)).unwrap_or_default()
+    });
+    let odd = odd(signal, bytes);
+    figure("  door, rewriting", ITEMS, || {
+        let admitted = Payload::admit(signal, black_box(&odd).clone(), None);
+        admitted.map_or(0, |admitted| admitted.payload.items())
+    });
+    figure("  prost's decode", ITEMS, || {
+        decode(signal, black_box(bytes))
+    });
+}
+
+fn split(signal: Signal, bytes: Bytes) {
+    let whole = Payload::admit(signal, bytes, None)
+        .expect("the corpus is well-formed")
+        .payload;
+    let count = |number| NonZeroUsize::new(number).expect("a constant above 0");
+    figure("  cut in two at a third", ITEMS, || {
+        black_box(whole.clone().split_items(ITEMS / 3)).0.items()
+    });
+    figure("  cut in pieces of ten", ITEMS, || {
+        black_box(whole.clone().chunk_items(count(10))).len()
+    });
+    figure("  cut in pieces of 8 KiB", ITEMS, || {
+        black_box(whole.clone().chunk_bytes(count(8192))).len()
+    });
+    figure("  dealt to four by trace", ITEMS, || {
+        let hash = |id: &[u8]| id.first().map_or(0, |byte| u64::from(*byte));
+        black_box(whole.clone().partition_by_trace(count(4), hash)).len()
+    });
+}
+
+fn odd(signal: Signal, bytes: &[u8]) -> Bytes {
     let entropy: Vec<u8> = (0..200_000_u32)
         .map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8)
         .collect();
@@ -52,17 +94,15 @@ fn decode(signal: Signal, bytes: &[u8]) -> usize {
 
 /// Prints the least of nine readings of this thread's CPU time: other programs' share of the
 /// machine does not count.
-fn figure(name: &str, mut run: impl FnMut() -> usize) {
+fn figure(name: &str, items: usize, mut run: impl FnMut() -> usize) {
     let best = (0..9)
         .map(|_| {
             let (mut rounds, start, until) = (0_u32, cpu(), Instant::now() + PER_READING);
             while Instant::now() < until {
-                for _ in 0..16 {
-                    black_box(run());
-                }
-                rounds += 16;
+                black_box(run());
+                rounds += 1;
             }
-            (cpu() - start) / f64::from(rounds) / ITEMS as f64
+            (cpu() - start) / f64::from(rounds) / items as f64
         })
         .fold(f64::INFINITY, f64::min);
     println!("{name}: {best:.1}");

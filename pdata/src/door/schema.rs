@@ -190,10 +190,8 @@ impl Message {
 
     /// The field of a number and its place in the table.
     pub(crate) fn field(&self, number: u32) -> Option<(usize, &'static FieldType)> {
-        self.fields
-            .iter()
-            .enumerate()
-            .find(|(_, field)| field.number == number)
+        let index = self.rule(number).bit.trailing_zeros() as usize;
+        Some((index, self.fields.get(index)?))
     }
 }
 

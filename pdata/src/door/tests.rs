@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use prost::Message;
 
 use super::*;
+use crate::testing::laws::{self, door_reads_as_prost};
 use crate::testing::{
     Entropy, Request, arbitrary_any, entropy, hostile_encoding, realistic_logs, realistic_metrics,
     realistic_traces,
@@ -14,11 +15,7 @@ fn admit(signal: Signal, bytes: &[u8]) -> Result<Admitted, MalformedRequest> {
 }
 
 fn bytes_of(admitted: &Admitted) -> Vec<u8> {
-    let segments = admitted.payload.segments();
-    segments
-        .iter()
-        .flat_map(|segment| segment.bytes().to_vec())
-        .collect()
+    laws::bytes_of(&admitted.payload)
 }
 
 /// A message of one field that holds a message, from the outermost inwards.
@@ -192,44 +189,6 @@ fn unknown_fields_are_kept() {
     assert_eq!(bytes_of(&admitted), nested(&[1, 2, 2], &kept));
 }
 
-/// Whether prost refused for a reason that the door does not look at.
-fn is_about_text(error: &prost::DecodeError) -> bool {
-    error.to_string().contains("UTF-8")
-}
-
-/// Checks what must hold of any bytes at the door.
-fn check_any(signal: Signal, bytes: &[u8]) -> Result<(), TestCaseError> {
-    let decoded = Request::decode(signal, bytes);
-    match (admit(signal, bytes), decoded) {
-        (Ok(admitted), Ok(decoded)) => {
-            let canonical = bytes_of(&admitted);
-            prop_assert_eq!(canonical_items(signal, &canonical), Some(decoded.items()));
-            prop_assert_eq!(admitted.payload.items(), decoded.items());
-            let read = Request::decode(signal, &canonical).unwrap();
-            prop_assert_eq!(read.encode(), decoded.encode());
-        }
-        (Ok(admitted), Err(error)) => {
-            prop_assert!(is_about_text(&error), "prost alone refuses: {error}");
-            let canonical = bytes_of(&admitted);
-            prop_assert_eq!(
-                canonical_items(signal, &canonical),
-                Some(admitted.payload.items())
-            );
-        }
-        (Err(refusal), Ok(_)) => {
-            let fault = refusal.cause.fault;
-            prop_assert_eq!(
-                fault,
-                crate::wire::Fault::TooDeep,
-                "the door alone: {}",
-                refusal
-            );
-        }
-        (Err(_), Err(_)) => {}
-    }
-    Ok(())
-}
-
 proptest! {
     #[test]
     fn any_request_as_encoded_is_canonical(request in arbitrary_any()) {
@@ -249,7 +208,7 @@ proptest! {
         let bytes = hostile_encoding(signal, &request.encode(), &mut Entropy::new(&odd));
         let read = Request::decode(signal, &bytes).unwrap();
         prop_assert_eq!(read.encode(), request.encode());
-        check_any(signal, &bytes)?;
+        door_reads_as_prost(signal, &bytes);
     }
 
     #[test]
@@ -275,15 +234,15 @@ proptest! {
             let at = at.index(bytes.len());
             bytes[at] = value;
         }
-        check_any(request.signal(), &bytes)?;
+        door_reads_as_prost(request.signal(), &bytes);
         let cut = cut.index(bytes.len());
-        check_any(request.signal(), &bytes[..cut])?;
+        door_reads_as_prost(request.signal(), &bytes[..cut]);
     }
 
     #[test]
     fn any_bytes_are_read_as_prost_reads_them_or_refused(bytes: Vec<u8>) {
         for signal in Signal::ALL {
-            check_any(signal, &bytes)?;
+            door_reads_as_prost(signal, &bytes);
         }
     }
 }

@@ -84,7 +84,7 @@ fn attributes(tag: u8, mut rest: &[u8], level: usize) -> Option<&[u8]> {
 /// Whether this is a key and a string, bool, integer or double, with lengths of one byte each:
 /// what nearly every attribute is.
 #[inline]
-fn is_plain_attribute(body: &[u8]) -> bool {
+pub(super) fn is_plain_attribute(body: &[u8]) -> bool {
     let [0x0a, key, after @ ..] = body else {
         return false;
     };

@@ -3,11 +3,12 @@ use proptest::prelude::*;
 use prost::Message;
 
 use super::*;
+use crate::Budget;
+use crate::testing::laws::{bytes_of, check_pieces, laid_flat, regrouped};
 use crate::testing::{
-    Entropy, Flat, FlatRecord, Request, arbitrary_request, arbitrary_signal, hostile_encoding,
+    Entropy, FlatRecord, Request, arbitrary_request, arbitrary_signal, hostile_encoding,
     realistic_logs, realistic_metrics, realistic_traces,
 };
-use crate::{Budget, canonical_items};
 
 fn count(number: usize) -> NonZeroUsize {
     NonZeroUsize::new(number).unwrap()
@@ -21,78 +22,6 @@ fn payload_of(requests: &[Request]) -> Payload {
         payload.append(Payload::admit(signal, bytes, None).unwrap().payload);
     }
     payload
-}
-
-fn bytes_of(payload: &Payload) -> Vec<u8> {
-    payload
-        .segments()
-        .iter()
-        .flat_map(|segment| segment.bytes().to_vec())
-        .collect()
-}
-
-/// What a piece reads as; checks that each of its segments is what it says.
-fn flat(piece: &Payload) -> Flat {
-    for segment in piece.segments() {
-        let items = canonical_items(piece.signal(), segment.bytes());
-        assert_eq!(items, Some(segment.items()));
-    }
-    let bytes = bytes_of(piece);
-    assert_eq!(bytes.len(), piece.bytes());
-    let flat = Request::decode(piece.signal(), &bytes).unwrap().flatten();
-    assert_eq!(flat.records.len(), piece.items());
-    flat
-}
-
-/// Records as they should stand in a piece: the same containers, counted anew.
-fn regrouped(records: &[FlatRecord]) -> Vec<FlatRecord> {
-    let mut place = [0, 0, 0];
-    let mut regrouped: Vec<FlatRecord> = Vec::new();
-    for (index, record) in records.iter().enumerate() {
-        if index > 0 {
-            let before = records[index - 1].place;
-            if let Some(level) = (0..3).find(|level| before[*level] != record.place[*level]) {
-                place[level] += 1;
-                place[level + 1..].fill(0);
-            }
-        }
-        regrouped.push(FlatRecord {
-            place,
-            ..record.clone()
-        });
-    }
-    regrouped
-}
-
-/// The places of records, counted over those containers alone that hold records.
-fn without_barren(flat: &Flat) -> Vec<FlatRecord> {
-    regrouped(&flat.records)
-}
-
-fn barren(flat: &Flat) -> Vec<FlatRecord> {
-    let mut barren = flat.barren.clone();
-    for record in &mut barren {
-        record.place = [0; 3];
-    }
-    barren.sort();
-    barren
-}
-
-/// Checks that pieces hold what the whole does, in its order and its containers.
-fn assert_same(whole: &Payload, pieces: &[Payload]) -> Result<(), TestCaseError> {
-    let whole = flat(whole);
-    let mut all_barren = Flat::default();
-    let mut records = whole.records.as_slice();
-    for piece in pieces {
-        let piece = flat(piece);
-        let (expected, rest) = records.split_at(piece.records.len());
-        prop_assert_eq!(without_barren(&piece), regrouped(expected));
-        records = rest;
-        all_barren.barren.extend(piece.barren);
-    }
-    prop_assert!(records.is_empty());
-    prop_assert_eq!(barren(&all_barren), barren(&whole));
-    Ok(())
 }
 
 /// A payload of one to three segments, with unknown fields and padded lengths here and there.
@@ -121,7 +50,7 @@ proptest! {
             let is_last = index + 1 == chunks.len();
             prop_assert!(chunk.items() == size || is_last && chunk.items() <= size);
         }
-        assert_same(&payload, &chunks)?;
+        check_pieces(&payload, &chunks);
     }
 
     #[test]
@@ -129,7 +58,7 @@ proptest! {
         let items = payload.items();
         let (head, rest) = payload.clone().split_items(size);
         prop_assert_eq!(head.items(), size.min(items));
-        assert_same(&payload, &[head, rest])?;
+        check_pieces(&payload, &[head, rest]);
     }
 
     #[test]
@@ -137,7 +66,7 @@ proptest! {
         match payload.clone().bisect() {
             Some((first, second)) => {
                 prop_assert!(second.items() - first.items() <= 1 && !first.is_empty());
-                assert_same(&payload, &[first, second])?;
+                check_pieces(&payload, &[first, second]);
             }
             None => prop_assert!(payload.items() < 2),
         }
@@ -150,10 +79,10 @@ proptest! {
     ) {
         let chunks = payload.clone().chunk_bytes(count(limit));
         for chunk in &chunks {
-            let parts = chunk.items() + flat(chunk).barren.len();
+            let parts = chunk.items() + laid_flat(chunk).barren.len();
             prop_assert!(chunk.bytes() <= limit || parts <= 1);
         }
-        assert_same(&payload, &chunks)?;
+        check_pieces(&payload, &chunks);
     }
 
     #[test]
@@ -165,7 +94,7 @@ proptest! {
             output
         });
         prop_assert_eq!(pieces.len(), outputs);
-        let whole = flat(&payload);
+        let whole = laid_flat(&payload);
         for (output, piece) in pieces.iter().enumerate() {
             let is_here = |(record, to): (&FlatRecord, &usize)| {
                 (*to == output).then(|| record.clone())
@@ -173,7 +102,7 @@ proptest! {
             if outputs > 1 {
                 let expected: Vec<_> =
                     whole.records.iter().zip(&dealt).filter_map(is_here).collect();
-                let piece = flat(piece);
+                let piece = laid_flat(piece);
                 prop_assert_eq!(&piece.records, &regrouped(&expected));
                 prop_assert!(piece.barren.is_empty());
             }
@@ -297,7 +226,7 @@ fn chunks_by_bytes_use_the_room_they_have() {
 fn data_points_of_a_metric_are_divided() {
     let payload = payload_of(&[Request::Metrics(realistic_metrics(50))]);
     let (head, rest) = payload.split_items(3);
-    let metric = |piece: &Payload| flat(piece).records[0].metric.clone();
+    let metric = |piece: &Payload| laid_flat(piece).records[0].metric.clone();
     // Name, unit, temporality and all: both parts say the same of their points.
     assert_eq!(metric(&head), metric(&rest));
 }

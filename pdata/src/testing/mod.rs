@@ -7,6 +7,7 @@ mod corpus;
 mod entropy;
 mod flat;
 mod hostile;
+pub mod laws;
 mod metrics;
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;

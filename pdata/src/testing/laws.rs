@@ -1,0 +1,156 @@
+//! What must hold of any bytes: checked by the property tests and by the fuzz targets.
+//!
+//! Each function panics where its law is broken.
+
+use std::num::NonZeroUsize;
+
+use bytes::Bytes;
+
+use super::{Entropy, Flat, FlatRecord, Request};
+use crate::wire::Fault;
+use crate::{Payload, Signal, canonical_items};
+
+/// The bytes of a payload: its segments one after the other.
+#[must_use]
+pub fn bytes_of(payload: &Payload) -> Vec<u8> {
+    let segments = payload.segments().iter();
+    segments
+        .flat_map(|segment| segment.bytes().to_vec())
+        .collect()
+}
+
+/// The door takes what prost takes, unless it is nested too deep, and makes of it a canonical
+/// request that prost reads as the same; what prost refuses it refuses, unless it is text that
+/// is not UTF-8.
+pub fn door_reads_as_prost(signal: Signal, bytes: &[u8]) {
+    let decoded = Request::decode(signal, bytes);
+    match (
+        Payload::admit(signal, Bytes::copy_from_slice(bytes), None),
+        decoded,
+    ) {
+        (Ok(admitted), decoded) => {
+            let canonical = bytes_of(&admitted.payload);
+            let items = canonical_items(signal, &canonical);
+            assert_eq!(
+                items,
+                Some(admitted.payload.items()),
+                "not canonical behind the door"
+            );
+            match decoded {
+                Ok(decoded) => {
+                    assert_eq!(admitted.payload.items(), decoded.items());
+                    let read = Request::decode(signal, &canonical).map(|read| read.encode());
+                    assert_eq!(read, Ok(decoded.encode()), "it reads otherwise than before");
+                }
+                Err(error) => {
+                    assert!(
+                        error.to_string().contains("UTF-8"),
+                        "prost alone refuses: {error}"
+                    );
+                }
+            }
+        }
+        (Err(refusal), Ok(_)) => {
+            assert_eq!(
+                refusal.cause.fault,
+                Fault::TooDeep,
+                "the door alone refuses: {refusal}"
+            );
+        }
+        (Err(_), Err(_)) => {}
+    }
+}
+
+/// However a payload is cut, its pieces are canonical, as large as they should be and hold the
+/// records of the whole in their order and in the same containers.
+pub fn pieces_hold_the_whole(signal: Signal, request: &[u8], entropy: &mut Entropy<'_>) {
+    let bytes = Bytes::copy_from_slice(request);
+    let Ok(admitted) = Payload::admit(signal, bytes, None) else {
+        return;
+    };
+    let whole = admitted.payload;
+    // Text that is not UTF-8 cannot be compared by prost.
+    if Request::decode(signal, &bytes_of(&whole)).is_err() {
+        return;
+    }
+    let size = NonZeroUsize::MIN.saturating_add(entropy.below(256));
+    check_pieces(&whole, &whole.clone().chunk_items(size));
+    let limit = size.saturating_mul(NonZeroUsize::MIN.saturating_add(entropy.below(16)));
+    check_pieces(&whole, &whole.clone().chunk_bytes(limit));
+    let (head, rest) = whole.clone().split_items(size.get());
+    check_pieces(&whole, &[head, rest]);
+    let pieces = whole
+        .clone()
+        .partition_by_trace(size, |id| id.iter().map(|b| u64::from(*b)).sum());
+    let items: usize = pieces
+        .iter()
+        .map(|piece| laid_flat(piece).records.len())
+        .sum();
+    assert_eq!(items, whole.items());
+}
+
+/// Pieces that follow each other hold what the whole does, in its order and its containers.
+pub fn check_pieces(whole: &Payload, pieces: &[Payload]) {
+    let whole = laid_flat(whole);
+    let mut barren = Vec::new();
+    let mut records = whole.records.as_slice();
+    for piece in pieces {
+        let piece = laid_flat(piece);
+        let (expected, rest) = records.split_at(piece.records.len().min(records.len()));
+        assert_eq!(regrouped(&piece.records), regrouped(expected));
+        records = rest;
+        barren.extend(piece.barren);
+    }
+    assert!(
+        records.is_empty(),
+        "{} records are in no piece",
+        records.len()
+    );
+    assert_eq!(unplaced(barren), unplaced(whole.barren));
+}
+
+/// What a payload reads as; each of its segments must be what it says.
+#[must_use]
+pub fn laid_flat(piece: &Payload) -> Flat {
+    for segment in piece.segments() {
+        let items = canonical_items(piece.signal(), segment.bytes());
+        assert_eq!(items, Some(segment.items()));
+    }
+    let bytes = bytes_of(piece);
+    assert_eq!(bytes.len(), piece.bytes());
+    let flat = Request::decode(piece.signal(), &bytes).map(|request| request.flatten());
+    let flat = flat.unwrap_or_else(|error| panic!("prost refuses a piece: {error}"));
+    assert_eq!(flat.records.len(), piece.items());
+    flat
+}
+
+/// Records as they should stand in a piece that has these alone: the same containers, counted
+/// from the first on.
+#[must_use]
+pub fn regrouped(records: &[FlatRecord]) -> Vec<FlatRecord> {
+    let mut place = [0, 0, 0];
+    let mut before = None::<[usize; 3]>;
+    let mut regrouped = Vec::with_capacity(records.len());
+    for record in records {
+        let differs =
+            |level: &usize| before.is_some_and(|before| before[*level] != record.place[*level]);
+        if let Some(level) = (0..3).find(differs) {
+            place[level] += 1;
+            place[level + 1..].fill(0);
+        }
+        before = Some(record.place);
+        regrouped.push(FlatRecord {
+            place,
+            ..record.clone()
+        });
+    }
+    regrouped
+}
+
+fn unplaced(mut records: Vec<FlatRecord>) -> Vec<FlatRecord> {
+    for record in &mut records {
+        record.place = [0; 3];
+    }
+    records.sort();
+    records
+}
