@@ -89,6 +89,14 @@ pub fn pieces_hold_the_whole(signal: Signal, request: &[u8], entropy: &mut Entro
     assert_eq!(items, whole.items());
 }
 
+/// [`pieces_hold_the_whole`] of a request whose first bytes say its signal and how it is cut.
+pub fn any_pieces_hold_the_whole(bytes: &[u8]) {
+    let (head, request) = bytes.split_at(bytes.len().min(4));
+    let mut entropy = Entropy::new(head);
+    let signal = Signal::ALL[entropy.below(3)];
+    pieces_hold_the_whole(signal, request, &mut entropy);
+}
+
 /// Pieces that follow each other hold what the whole does, in its order and its containers.
 pub fn check_pieces(whole: &Payload, pieces: &[Payload]) {
     let whole = laid_flat(whole);
@@ -153,4 +161,31 @@ fn unplaced(mut records: Vec<FlatRecord>) -> Vec<FlatRecord> {
     }
     records.sort();
     records
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs a law over the corpus that is kept for its fuzz target.
+    fn over_corpus(target: &str, law: impl Fn(&[u8])) {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/corpus");
+        let files = std::fs::read_dir(format!("{folder}/{target}")).unwrap();
+        let mut count = 0;
+        for file in files {
+            law(&std::fs::read(file.unwrap().path()).unwrap());
+            count += 1;
+        }
+        assert!(count > 0, "{folder}/{target} is empty");
+    }
+
+    #[test]
+    fn kept_corpus_keeps_the_laws() {
+        for signal in Signal::ALL {
+            over_corpus(&format!("door_{signal}"), |bytes| {
+                door_reads_as_prost(signal, bytes)
+            });
+        }
+        over_corpus("split", any_pieces_hold_the_whole);
+    }
 }
