@@ -11,6 +11,7 @@ mod context;
 mod door;
 mod receipt;
 mod signal;
+pub mod splice;
 mod split;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

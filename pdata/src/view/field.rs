@@ -23,27 +23,26 @@ fn from<'a>(field: &Field<'a>, message: &'a [u8]) -> &'a [u8] {
 }
 
 macro_rules! scalars {
-    ($($type:ty: $read:expr),* $(,)?) => {$(
+    ($($type:ty: $field:ident => $value:expr;)*) => {$(
         impl<'a> FromField<'a> for $type {
             #[inline]
-            fn read(&mut self, field: &Field<'a>, _: &'a [u8]) {
-                let read: fn(&Field<'a>) -> $type = $read;
-                *self = read(field);
+            fn read(&mut self, $field: &Field<'a>, _: &'a [u8]) {
+                *self = $value;
             }
         }
     )*};
 }
 
 scalars! {
-    bool: |field| field.scalar != 0,
-    u32: |field| field.scalar as u32,
-    i32: |field| field.scalar as i32,
-    u64: |field| field.scalar,
-    f64: Field::double,
-    Option<f64>: |field| Some(field.double()),
-    &'a [u8]: |field| field.bytes,
-    Text<'a>: |field| Text::new(field.bytes),
-    Varints<'a>: |field| Varints::new(field.bytes),
+    bool: field => field.scalar != 0;
+    u32: field => field.scalar as u32;
+    i32: field => field.scalar as i32;
+    u64: field => field.scalar;
+    f64: field => field.double();
+    Option<f64>: field => Some(field.double());
+    &'a [u8]: field => field.bytes;
+    Text<'a>: field => Text::new(field.bytes);
+    Varints<'a>: field => Varints::new(field.bytes);
 }
 
 impl<'a, T: Fixed> FromField<'a> for FixedList<'a, T> {

@@ -27,7 +27,7 @@ mod traces;
 mod value;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use attributes::{Attributes, KeyValue};
 pub use logs::{LogRecord, LogRecordFields};

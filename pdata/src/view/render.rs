@@ -104,7 +104,7 @@ fn sorted<'a>(entries: Attributes<'a>) -> SmallVec<[(Text<'a>, AnyValue<'a>); 8]
     let mut sorted: SmallVec<[_; 8]> = entries.collect();
     // Stable, so that of equal keys the last comes first after the reversal.
     sorted.reverse();
-    sorted.sort_by(|(left, _), (right, _)| left.cmp(right));
+    sorted.sort_by_key(|(key, _)| *key);
     sorted.dedup_by(|(later, _), (kept, _)| later == kept);
     sorted
 }

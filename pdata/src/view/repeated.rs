@@ -10,6 +10,13 @@ pub trait View<'a>: Copy {
     fn of(bytes: &'a [u8]) -> Self;
 }
 
+impl<'a> View<'a> for &'a [u8] {
+    #[inline]
+    fn of(bytes: &'a [u8]) -> Self {
+        bytes
+    }
+}
+
 /// The elements of a repeated field, in order.
 #[derive(Debug)]
 pub struct Repeated<'a, T> {
@@ -28,6 +35,12 @@ impl<'a, T> Repeated<'a, T> {
             number,
             element: PhantomData,
         }
+    }
+
+    /// The message from here on: all of it, while nothing was taken.
+    #[must_use]
+    pub const fn rest(&self) -> &'a [u8] {
+        self.rest.rest()
     }
 
     /// Whether there is none left.

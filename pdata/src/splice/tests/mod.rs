@@ -1,0 +1,7 @@
+//! The splicer against the same edits on what prost decodes.
+
+mod behaviour;
+
+use bytes::Bytes;
+
+use super::*;
