@@ -95,9 +95,18 @@ pub trait InlineExporter: Send + Sync {
     async fn stop(&self) {}
 }
 
-/// Where a batch lies in its queue: rising, unique per exporter and signal.
+/// Where a batch lies in its queue: rising for each signal, unique within the exporter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Position(pub u64);
+
+/// What an object holds of one batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The batch.
+    pub position: Position,
+    /// Items of it that are in the object; the others are in other objects, if not rejected.
+    pub items: usize,
+}
 
 /// An object that is closed and waits to be committed.
 #[derive(Clone, Debug)]
@@ -106,16 +115,22 @@ pub struct Sealed {
     pub ordinal: u64,
     /// Its name at the far end: the same rows get the same name.
     pub name: String,
-    /// The batches in it; they stay open until it is committed.
-    pub positions: Vec<Position>,
+    /// What it holds, each batch once. A batch stays open until all of its items are committed.
+    pub parts: Vec<Part>,
+}
+
+impl Sealed {
     /// Items in it.
-    pub items: usize,
+    #[must_use]
+    pub fn items(&self) -> usize {
+        self.parts.iter().map(|part| part.items).sum()
+    }
 }
 
 /// Delivers many batches as one object; positions stay open until `commit` returns.
 ///
-/// `add`, `due` and `seal` are called by one task; `commit` may run beside them, with retry
-/// and timeout by the engine.
+/// `add` and `seal` run on blocking threads, one call at a time for all signals; `commit` may run
+/// beside them, with retry and timeout by the engine.
 #[async_trait]
 pub trait BulkExporter: Send + Sync {
     /// Opens what must stay open.
@@ -123,7 +138,10 @@ pub trait BulkExporter: Send + Sync {
         Ok(())
     }
 
-    /// Adds a batch to the open objects. May be expensive: it runs on a blocking thread.
+    /// Adds a batch to the open objects and tells how many of its items go into none.
+    ///
+    /// `Refused` and `Retryable` mean that there is no room for it now: it comes again when an
+    /// object has been sealed or committed, or after a while.
     fn add(&self, position: Position, batch: &Batch) -> Result<Delivered, ExportError>;
 
     /// When `seal` must next run, if anything is open; a time that has passed means now.

@@ -23,7 +23,7 @@ pub use connector::{Connector, Route, Routes};
 pub use entry::{ComponentConfig, Entry, Factory, SAME_SIGNAL, Stability};
 pub use exporter::{
     AnyExporter, BulkExporter, Delivered, ExportError, Exporter, ExporterContext, InlineExporter,
-    Position, Sealed,
+    Part, Position, Sealed,
 };
 pub use extension::{Extension, ExtensionContext};
 pub use intake::{Admission, Gate, Gates, Intake, IntakePort, Offered, Promise, Shut};
