@@ -88,6 +88,30 @@ impl Port {
         self.counts.get_or_init(make)
     }
 
+    /// Asks everything but the budget for room.
+    fn open(&self, bytes: usize) -> Result<(), Shut> {
+        if self.closing.load(Acquire) {
+            return Err(refuse(&self.counts().stopping, "shutting down"));
+        }
+        for gate in &*self.gates {
+            if let Some(refusal) = gate.refusal(bytes) {
+                self.counts().gate.add(1);
+                return Err(Shut::Refused(refusal));
+            }
+        }
+        for sink in &*self.sinks {
+            match sink.room() {
+                Room::Free => {}
+                Room::Later => return Err(Shut::Full),
+                Room::Refused(refusal) => {
+                    self.counts().queue.add(1);
+                    return Err(Shut::Refused(refusal));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Counts an answer and passes it on.
     fn answer(&self, outcome: Outcome, items: usize) -> Outcome {
         let counts = self.counts();
@@ -135,25 +159,7 @@ impl Drop for Unanswered<'_> {
 #[async_trait]
 impl IntakePort for Port {
     fn admit(&self, bytes: usize) -> Result<Admission, Shut> {
-        if self.closing.load(Acquire) {
-            return Err(refuse(&self.counts().stopping, "shutting down"));
-        }
-        for gate in &*self.gates {
-            if let Some(refusal) = gate.refusal(bytes) {
-                self.counts().gate.add(1);
-                return Err(Shut::Refused(refusal));
-            }
-        }
-        for sink in &*self.sinks {
-            match sink.room() {
-                Room::Free => {}
-                Room::Later => return Err(Shut::Full),
-                Room::Refused(refusal) => {
-                    self.counts().queue.add(1);
-                    return Err(Shut::Refused(refusal));
-                }
-            }
-        }
+        self.open(bytes)?;
         let admission = self.budget.try_reserve(bytes);
         admission.ok_or_else(|| refuse(&self.counts().budget, "the memory budget is spent"))
     }
@@ -172,11 +178,12 @@ impl IntakePort for Port {
     }
 
     async fn ready(&self, bytes: usize) -> Admission {
-        let look = || match self.admit(bytes) {
-            Ok(admission) => Some(admission),
+        let look = || {
+            self.open(bytes).ok()?;
             // More than the whole budget would never get in: it gets in alone.
-            Err(_) if self.budget.used() == 0 => Some(self.budget.overdraw(bytes)),
-            Err(_) => None,
+            let alone = self.budget.used() == 0;
+            let admission = self.budget.try_reserve(bytes);
+            admission.or_else(|| alone.then(|| self.budget.overdraw(bytes)))
         };
         self.budget.wait(look).await
     }

@@ -1,8 +1,11 @@
 //! Dealing records over workers, so that each instance of a stateful node owns its share.
 
+use std::num::NonZeroUsize;
+
 use smallvec::SmallVec;
 use tidegate_component::Partition;
 use tidegate_pdata::{Batch, Outcome, Payload};
+use xxhash_rust::xxh3::xxh3_64;
 
 /// Deals a batch over the workers and gives each its share, which answers for itself.
 pub(super) fn deal(
@@ -11,15 +14,8 @@ pub(super) fn deal(
     workers: usize,
     mut give: impl FnMut(usize, Batch),
 ) {
-    let Some(shares) = shares(partition, batch.payload(), workers) else {
-        return give(0, batch);
-    };
-    let (_, context, receipt) = batch.into_parts();
-    let mut shares: SmallVec<[(usize, Payload); 8]> = shares
-        .into_iter()
-        .enumerate()
-        .filter(|(_, payload)| !payload.is_empty())
-        .collect();
+    let (payload, context, receipt) = batch.into_parts();
+    let mut shares = shares(partition, payload, workers);
     let Some((last, payload)) = shares.pop() else {
         return receipt.settle(&Outcome::Delivered);
     };
@@ -29,9 +25,21 @@ pub(super) fn deal(
     give(last, Batch::new(payload, context, receipt));
 }
 
-/// The share of each worker; none where one worker owns everything, as it does while nothing
-/// deals the records of a partition finer than that.
-fn shares(partition: Partition, payload: &Payload, workers: usize) -> Option<Vec<Payload>> {
-    let _ = (partition, payload, workers);
-    None
+/// The share of each worker that has one.
+///
+/// Traces are dealt by their IDs. Nothing deals series and tenants yet: one worker owns them all.
+fn shares(
+    partition: Partition,
+    payload: Payload,
+    workers: usize,
+) -> SmallVec<[(usize, Payload); 8]> {
+    match (partition, NonZeroUsize::new(workers)) {
+        (Partition::TraceId, Some(workers)) => payload
+            .partition_by_trace(workers, xxh3_64)
+            .into_iter()
+            .enumerate()
+            .filter(|(_, share)| !share.is_empty())
+            .collect(),
+        _ => SmallVec::from_iter([(0, payload)]),
+    }
 }

@@ -98,6 +98,13 @@ impl Running {
     }
 }
 
+#[cfg(test)]
+impl Running {
+    pub(crate) fn graph(&self) -> &Graph {
+        &self.wired.graph
+    }
+}
+
 impl std::fmt::Debug for Running {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Running").field(&self.wired.graph).finish()

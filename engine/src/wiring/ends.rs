@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tidegate_component::{AnyExporter, ComponentId, Promise};
+use tidegate_component::{AnyExporter, BuildError, ComponentId, Promise};
 use tidegate_pdata::Signal;
 
 use super::{ExporterPart, Fault, Kind, Parts, Surroundings, context, signal_context};
@@ -34,8 +34,8 @@ impl Ends {
             for signal in Signal::ALL {
                 if used(parts, id, signal) {
                     let end = ends.end(parts, (id, part), &exporter, signal, around);
-                    if let Err(error) = end {
-                        faults.push(error);
+                    if let Err(errors) = end {
+                        faults.extend(errors.into_iter().map(|error| fault(id, error)));
                         // The same keys serve every signal: one report is enough.
                         break;
                     }
@@ -53,7 +53,7 @@ impl Ends {
         exporter: &AnyExporter,
         signal: Signal,
         around: &Surroundings,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), Vec<BuildError>> {
         let context = signal_context(Kind::Exporter, id, signal, around);
         let end = if let AnyExporter::Inline(exporter) = exporter {
             self.inlines
@@ -71,7 +71,7 @@ impl Ends {
                 budget: Arc::clone(&around.budget),
                 metrics: context.metrics.clone(),
             };
-            let sink = (around.sink)(settings).map_err(|error| fault(id, error))?;
+            let sink = (around.sink)(settings)?;
             self.sinks.push(SinkEnd {
                 id: id.clone(),
                 signal,
@@ -107,7 +107,7 @@ impl Ends {
     }
 }
 
-fn fault(id: &ComponentId, error: tidegate_component::BuildError) -> Fault {
+fn fault(id: &ComponentId, error: BuildError) -> Fault {
     Fault {
         kind: Kind::Exporter,
         id: id.clone(),

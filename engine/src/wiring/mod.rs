@@ -16,8 +16,8 @@ use std::sync::atomic::AtomicBool;
 
 use tidegate_component::metrics::{Metrics, Registry as MetricsRegistry};
 use tidegate_component::{
-    AnyExporter, BuildContext, BuildError, ComponentId, Extension, Gates, Promise, Reasons,
-    Receiver, Shared, Workers,
+    AnyExporter, BuildContext, BuildError, ComponentId, Extension, Factory, Gates, Promise,
+    Reasons, Receiver, Shared, Workers,
 };
 use tidegate_pdata::{Budget, Signal};
 
@@ -39,7 +39,7 @@ pub(crate) struct Surroundings {
 
 /// Builds the delivery of one exporter and signal; opens nothing.
 pub(crate) type MakeSink =
-    Arc<dyn Fn(SinkSettings) -> Result<Arc<dyn Sink>, BuildError> + Send + Sync>;
+    Arc<dyn Fn(SinkSettings) -> Result<Arc<dyn Sink>, Vec<BuildError>> + Send + Sync>;
 
 /// A component that cannot be built.
 #[derive(Debug)]
@@ -66,7 +66,12 @@ pub(crate) fn wire(parts: &Parts, around: &Surroundings) -> Result<Wired, Vec<Fa
     let mut ends = Ends::build(parts, around, &mut faults);
     let plans = nodes::plan(parts, &order, &ends, around, &mut faults);
     let receivers = build_all(Kind::Receiver, &parts.receivers, around, &mut faults);
-    let extensions = build_all(Kind::Extension, &parts.extensions, around, &mut faults);
+    let extensions = build_all(
+        Kind::Extension,
+        parts.extensions.iter().map(|(id, factory)| (id, factory)),
+        around,
+        &mut faults,
+    );
     if !faults.is_empty() {
         return Err(faults);
     }
@@ -94,9 +99,9 @@ pub(crate) fn wire(parts: &Parts, around: &Surroundings) -> Result<Wired, Vec<Fa
 }
 
 /// Builds one instance of each component of a kind.
-fn build_all<T>(
+fn build_all<'a, T: 'a>(
     kind: Kind,
-    parts: &parts::Factories<T>,
+    parts: impl IntoIterator<Item = (&'a ComponentId, &'a Arc<dyn Factory<T>>)>,
     around: &Surroundings,
     faults: &mut Vec<Fault>,
 ) -> Vec<(ComponentId, T)> {

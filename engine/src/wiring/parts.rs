@@ -56,7 +56,8 @@ pub(crate) struct Parts {
     pub(crate) processors: Factories<Box<dyn Processor>>,
     pub(crate) exporters: BTreeMap<ComponentId, ExporterPart>,
     pub(crate) connectors: BTreeMap<ComponentId, ConnectorPart>,
-    pub(crate) extensions: Factories<Arc<dyn Extension>>,
+    /// In the order in which they are started.
+    pub(crate) extensions: Vec<(ComponentId, Arc<dyn Factory<Arc<dyn Extension>>>)>,
     pub(crate) pipelines: Vec<PipelinePart>,
 }
 
