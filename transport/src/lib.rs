@@ -1,3 +1,4 @@
 //! What components share on the wire.
 
 pub mod pages;
+pub mod tls;
