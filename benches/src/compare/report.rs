@@ -21,7 +21,13 @@ pub(crate) fn markdown(programs: &[Program], measurements: &[Measurement]) -> St
 }
 
 fn costs(text: &mut String, programs: &[Program], measurements: &[Measurement]) {
-    heading(text, programs, &["Ratio (rounds)", "Floor · goal"]);
+    let titles = programs.iter().map(|program| program.make.title());
+    let columns: Vec<&str> = ["Case", "Figure"]
+        .into_iter()
+        .chain(titles)
+        .chain(["Ratio (rounds)", "Floor · goal"])
+        .collect();
+    heading(text, &columns);
     for measurement in measurements {
         for figure in figures(measurement, true) {
             line(text, programs, measurement, figure);
@@ -49,23 +55,32 @@ fn costs(text: &mut String, programs: &[Program], measurements: &[Measurement]) 
     }
 }
 
+/// What is not compared, in a line a row: the rates and latencies, or the fate of items.
 fn speed(text: &mut String, programs: &[Program], measurements: &[Measurement]) {
-    heading(text, programs, &[]);
+    let titles = programs.iter().map(|program| program.make.title());
+    let columns: Vec<&str> = ["Case", "Figures"].into_iter().chain(titles).collect();
+    heading(text, &columns);
     for measurement in measurements {
-        for figure in figures(measurement, false) {
-            line(text, programs, measurement, figure);
-            text.push('\n');
+        let row = &measurement.row;
+        let figures = figures(measurement, false);
+        if figures.is_empty() {
+            continue;
         }
+        let names: Vec<_> = figures.iter().map(|f| f.title(row.item())).collect();
+        let _ = write!(text, "| {} | {} |", row.title, names.join(" · "));
+        for program in programs {
+            let medians: Vec<_> = figures
+                .iter()
+                .filter_map(|&figure| measurement.spread(program.make, figure))
+                .map(|spread| number(spread.median))
+                .collect();
+            let _ = write!(text, " {} |", medians.join(" · "));
+        }
+        text.push('\n');
     }
 }
 
-fn heading(text: &mut String, programs: &[Program], more: &[&str]) {
-    let titles = programs.iter().map(|program| program.make.title());
-    let columns: Vec<&str> = ["Case", "Figure"]
-        .into_iter()
-        .chain(titles)
-        .chain(more.iter().copied())
-        .collect();
+fn heading(text: &mut String, columns: &[&str]) {
     let _ = writeln!(text, "| {} |", columns.join(" | "));
     let _ = writeln!(text, "|{}", "---|".repeat(columns.len()));
 }

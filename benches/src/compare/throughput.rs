@@ -94,7 +94,7 @@ fn flags(settings: &impl serde::Serialize) -> anyhow::Result<Vec<String>> {
     for (key, value) in settings {
         let flag = format!("--{}", key.replace('_', "-"));
         match value {
-            serde_json::Value::Bool(false) => {}
+            serde_json::Value::Null | serde_json::Value::Bool(false) => {}
             serde_json::Value::Bool(true) => flags.push(flag),
             serde_json::Value::String(text) => flags.extend([flag, text]),
             other => flags.extend([flag, other.to_string()]),
@@ -152,14 +152,17 @@ fn check(report: &Report, arrived: Tally, expect: Expect) -> anyhow::Result<()> 
 
 fn figures(report: &Report, cpu: Duration, peak_kib: u64) -> Measured {
     let per_item = cpu.as_nanos() as f64 / report.accepted.items as f64;
-    Measured::from([
+    let mut measured = Measured::from([
         (Figure::Cpu, per_item),
         (Figure::PeakMemory, peak_kib as f64 / 1024.0),
         (Figure::Throughput, report.items_per_second),
         (Figure::P50, report.p50_us as f64 / 1000.0),
         (Figure::P99, report.p99_us as f64 / 1000.0),
-        (Figure::Refused, report.refused_requests as f64),
-    ])
+    ]);
+    if report.refused_requests > 0 {
+        measured.insert(Figure::Refused, report.refused_requests as f64);
+    }
+    measured
 }
 
 #[cfg(test)]

@@ -31,9 +31,8 @@ fn span(starts_trace: bool, values: &mut Values) -> Record {
     if !starts_trace {
         span.id::<8>(4, PatchKind::Parent);
     }
-    let method = values.method();
-    let route = values.route();
-    span.str(5, &format!("{method} {route}"));
+    let (method, route) = (values.method(), values.route());
+    span.str(5, &values.span_name(&method, &route));
     span.uint(6, 1 + values.below(5));
     let duration = 1_000_000 + values.below(200_000_000) as i64;
     span.time(7, -duration);

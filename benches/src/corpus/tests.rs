@@ -139,6 +139,7 @@ fn high_entropy_compresses_worse_than_low() {
         let (request, _) = first_request(&shape(Signal::Traces, 100, entropy));
         Compression::Zstd.compress(&request).unwrap().len() as f64 / request.len() as f64
     };
-    assert!(packed(Entropy::Low) < 0.35, "{}", packed(Entropy::Low));
-    assert!(packed(Entropy::High) > 0.45, "{}", packed(Entropy::High));
+    let (low, high) = (packed(Entropy::Low), packed(Entropy::High));
+    assert!(high > 1.5 * low, "{low} {high}");
+    assert!(high > 0.3, "{high}");
 }

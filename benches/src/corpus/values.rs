@@ -16,7 +16,7 @@ const ROUTES: [&str; 8] = [
 const SERVICES: [&str; 5] = ["checkout", "catalogue", "payments", "shipping", "frontend"];
 const METHODS: [&str; 4] = ["GET", "POST", "PUT", "DELETE"];
 const STATUSES: [u64; 5] = [200, 200, 201, 404, 500];
-const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+const ALPHABET: &[u8; 64] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
 
 /// Splitmix64's finishing function: spreads one number over all bits of another.
 pub(super) fn mix(mut z: u64) -> u64 {
@@ -49,16 +49,16 @@ impl Values {
         self.number() % bound
     }
 
-    /// A string of exactly `length` random characters, five bits of entropy each.
+    /// A string of exactly `length` random characters, six bits of entropy each.
     pub(super) fn random_text(&mut self, length: usize) -> String {
         let mut text = String::with_capacity(length);
         let mut bits = 0;
         for i in 0..length {
-            if i % 12 == 0 {
+            if i % 10 == 0 {
                 bits = self.number();
             }
-            text.push(char::from(ALPHABET[(bits & 31) as usize]));
-            bits >>= 5;
+            text.push(char::from(ALPHABET[(bits & 63) as usize]));
+            bits >>= 6;
         }
         text
     }
@@ -78,6 +78,14 @@ impl Values {
 
     pub(super) fn method(&mut self) -> String {
         self.pick(&METHODS)
+    }
+
+    /// The name that instrumentation makes of a method and a route, or a random one as long.
+    pub(super) fn span_name(&mut self, method: &str, route: &str) -> String {
+        match self.entropy {
+            Entropy::Low => format!("{method} {route}"),
+            Entropy::High => self.random_text(method.len() + 1 + route.len()),
+        }
     }
 
     pub(super) fn status(&mut self) -> u64 {

@@ -23,6 +23,8 @@ pub(super) struct Work {
     protocol: Protocol,
     seed: u64,
     retry: bool,
+    /// Time between the starts of two requests.
+    spacing: Duration,
     requests: u64,
     taken: AtomicU64,
     material: Material,
@@ -57,23 +59,36 @@ impl Work {
             Some(_) => u64::MAX,
             None => settings.items.div_ceil(per_request),
         };
+        let spacing = match settings.way.rate {
+            Some(rate) if rate > 0.0 => Duration::from_secs_f64(per_request as f64 / rate),
+            _ => Duration::ZERO,
+        };
         Ok(Self {
             protocol: settings.way.protocol,
             seed: settings.seed,
             retry: !settings.way.no_retry,
+            spacing,
             requests,
             taken: AtomicU64::new(0),
             material,
         })
     }
 
-    fn next(&self, stamper: &mut Stamper) -> Option<(Bytes, Tally)> {
+    /// Hands out the number of the next request.
+    fn take(&self) -> Option<u64> {
         let n = self.taken.fetch_add(1, Ordering::Relaxed);
-        if n >= self.requests {
-            return None;
-        }
+        (n < self.requests).then_some(n)
+    }
+
+    /// When a request is to start, if a rate was asked for.
+    pub(super) fn due(&self, start: Instant, n: u64) -> Option<Instant> {
+        let paced = !self.spacing.is_zero();
+        paced.then(|| start + self.spacing.mul_f64(n as f64))
+    }
+
+    fn request(&self, n: u64, stamper: &mut Stamper) -> (Bytes, Tally) {
         match &self.material {
-            Material::Packed(packed) => Some(packed[(n % packed.len() as u64) as usize].clone()),
+            Material::Packed(packed) => packed[(n % packed.len() as u64) as usize].clone(),
             Material::Plain(ring) => {
                 let template = ring.at(n);
                 let mut body = Vec::with_capacity(5 + template.len());
@@ -82,7 +97,7 @@ impl Work {
                     body.extend_from_slice(&(template.len() as u32).to_be_bytes());
                 }
                 let tally = stamper.stamp(template, &mut body);
-                Some((body.into(), tally))
+                (body.into(), tally)
             }
         }
     }
@@ -118,11 +133,15 @@ impl Lane {
     }
 
     /// Sends until the work is done or the deadline has passed.
-    pub(super) async fn run(mut self, deadline: Option<Instant>) -> Outcome {
+    pub(super) async fn run(mut self, start: Instant, deadline: Option<Instant>) -> Outcome {
         while deadline.is_none_or(|deadline| Instant::now() < deadline) {
-            let Some((body, tally)) = self.work.next(&mut self.stamper) else {
+            let Some(n) = self.work.take() else {
                 break;
             };
+            if let Some(due) = self.work.due(start, n) {
+                tokio::time::sleep_until(due).await;
+            }
+            let (body, tally) = self.work.request(n, &mut self.stamper);
             self.deliver(body, tally, deadline).await;
         }
         self.outcome

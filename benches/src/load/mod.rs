@@ -81,6 +81,9 @@ pub(crate) struct Way {
     /// Seconds to wait for an answer
     #[arg(long, default_value_t = 30.0)]
     pub(crate) timeout: f64,
+    /// Items to offer per second at most, while lanes are free; as many as are accepted without it
+    #[arg(long)]
+    pub(crate) rate: Option<f64>,
     /// Give a refused request up instead of sending it again
     #[arg(long)]
     pub(crate) no_retry: bool,
@@ -96,6 +99,7 @@ impl Default for Way {
             frame_size: 16_384,
             ring: 64,
             timeout: 30.0,
+            rate: None,
             no_retry: false,
         }
     }
@@ -134,7 +138,7 @@ pub(crate) async fn run(settings: &Settings) -> anyhow::Result<Report> {
         .map(|seconds| start + Duration::from_secs_f64(seconds));
     let mut running = JoinSet::new();
     for lane in lanes {
-        running.spawn(lane.run(deadline));
+        running.spawn(lane.run(start, deadline));
     }
     let mut outcome = Outcome::default();
     while let Some(finished) = running.join_next().await {

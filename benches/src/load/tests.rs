@@ -106,3 +106,17 @@ async fn an_endpoint_that_nobody_listens_on_is_an_error_at_once() {
     let result = run(&settings(address, Signal::Logs, Way::default())).await;
     assert!(result.unwrap_err().to_string().contains("cannot connect"));
 }
+
+#[tokio::test]
+async fn requests_at_a_rate_are_due_one_spacing_apart() {
+    let [address] = crate::compare::free_addresses().unwrap();
+    let way = Way {
+        rate: Some(25_000.0),
+        ..Way::default()
+    };
+    let work = Work::prepare(&settings(address, Signal::Logs, way)).unwrap();
+    let start = Instant::now();
+    assert_eq!(work.due(start, 3), Some(start + Duration::from_millis(12)));
+    let unpaced = Work::prepare(&settings(address, Signal::Logs, Way::default())).unwrap();
+    assert_eq!(unpaced.due(start, 3), None);
+}
