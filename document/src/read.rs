@@ -7,7 +7,7 @@ use crate::de::NodeDeserializer;
 use crate::layers::split;
 use crate::schema::{keys, of};
 use crate::walk::walk;
-use crate::{Diagnostics, Kind, Node};
+use crate::{Diagnostic, Diagnostics, Kind, Node};
 
 /// Reads a type off a node, giving everything that is wrong with it at once; warnings are let go.
 ///
@@ -65,6 +65,14 @@ pub fn part<T: DeserializeOwned + JsonSchema>(
 ) -> (Option<T>, Node) {
     let (own, rest) = split(node, &of::<T>());
     (examine(&own, found), rest)
+}
+
+/// Reads a type off a node by serde alone: for parts of a tree that was checked already.
+///
+/// # Errors
+/// Gives the first fault.
+pub fn read_plain<T: DeserializeOwned>(node: &Node) -> Result<T, Box<Diagnostic>> {
+    T::deserialize(NodeDeserializer::new(node)).map_err(|fault| Box::new(fault.into_diagnostic()))
 }
 
 #[cfg(test)]

@@ -88,7 +88,13 @@ pub(crate) fn takes_null(root: &Value, schema: &Value) -> bool {
 
 /// Says whether a schema describes a section: a mapping with keys of its own.
 pub(crate) fn is_section(root: &Value, schema: &Value) -> bool {
-    without_null(root, schema).get("properties").is_some()
+    has_own_keys(without_null(root, schema))
+}
+
+/// Says whether a schema, references followed, names its keys; it may name none of them.
+pub(crate) fn has_own_keys(schema: &Value) -> bool {
+    schema.get("properties").is_some()
+        || schema.get("additionalProperties") == Some(&Value::Bool(false))
 }
 
 /// Gives the values of a schema that is nothing but a list of strings to choose from.

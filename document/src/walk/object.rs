@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use super::Walker;
 use crate::diagnostic::join;
-use crate::schema::{flag, is_section, takes_null, without_null};
+use crate::schema::{flag, has_own_keys, is_section, takes_null, without_null};
 use crate::{Diagnostic, Entry, Kind, Map, Node, Value, did_you_mean, nearest};
 
 /// What a key turned out to be.
@@ -69,7 +69,7 @@ impl<'s> Walker<'s, '_> {
             // What takes anything keeps the null.
             any if any.as_object().is_none_or(serde_json::Map::is_empty) => Some(node.clone()),
             // Writing the key of a section turns it on, with its defaults.
-            section if section.get("properties").is_some() && !unset => {
+            section if has_own_keys(section) && !unset => {
                 Some(self.value(section, &Node::empty_map(node.span), path))
             }
             // An expansion of nothing is the empty text, to a plain string field.

@@ -1,8 +1,10 @@
 //! YAML text to a [`Node`] tree: anchors, aliases, merge keys, positions of keys and values, and bounds on all of it.
 
 mod build;
+mod emit;
 mod scalar;
 
+pub use emit::emit;
 pub use scalar::plain;
 
 use saphyr_parser::{Parser, ScanError};
