@@ -8,7 +8,7 @@ const MAY_SEE: &[(&str, &[&str])] = &[
     ("pdata", &[]),
     ("document", &[]),
     ("component", &["pdata", "document"]),
-    ("config", &["document"]),
+    ("config", &["pdata", "document"]),
     ("transport", &["pdata", "document", "component"]),
     ("engine", &["pdata", "document", "component", "config", "transport"]),
     ("receivers", COMPONENTS),

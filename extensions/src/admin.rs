@@ -29,11 +29,11 @@ impl Default for Config {
 }
 
 impl ComponentConfig for Config {
-    type Builds = Box<dyn Extension>;
+    type Builds = Arc<dyn Extension>;
     const TYPE: &'static str = "admin";
 
-    fn build(&self, _cx: &BuildContext) -> Result<Box<dyn Extension>, BuildError> {
-        Ok(Box::new(Admin {
+    fn build(&self, _cx: &BuildContext) -> Result<Arc<dyn Extension>, BuildError> {
+        Ok(Arc::new(Admin {
             endpoint: self.endpoint.clone(),
             pages: Mutex::new(None),
         }))

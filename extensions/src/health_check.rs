@@ -67,15 +67,15 @@ impl Default for Config {
 }
 
 impl ComponentConfig for Config {
-    type Builds = Box<dyn Extension>;
+    type Builds = Arc<dyn Extension>;
     const TYPE: &'static str = "health_check";
 
-    fn build(&self, _cx: &BuildContext) -> Result<Box<dyn Extension>, BuildError> {
+    fn build(&self, _cx: &BuildContext) -> Result<Arc<dyn Extension>, BuildError> {
         if !self.path.starts_with('/') {
             let message = format!("{:?} does not start with a slash", self.path);
             return Err(BuildError::at("path", message).remedy(format!("write \"/{}\"", self.path)));
         }
-        Ok(Box::new(HealthCheck {
+        Ok(Arc::new(HealthCheck {
             config: self.clone(),
             pages: Mutex::new(None),
         }))

@@ -214,7 +214,8 @@ impl Group {
 
     /// Sends what is there, up to the maximum.
     fn send(&mut self, limits: Limits, metrics: &Metrics, out: &mut Outbox) {
-        let held = std::mem::replace(&mut self.payload, Payload::empty(self.payload.signal()));
+        let signal = self.payload.signal();
+        let held = std::mem::replace(&mut self.payload, Payload::empty(signal));
         let (payload, receipt) = if limits.max > 0 && held.items() > limits.max {
             let (head, rest) = held.split_items(limits.max);
             self.payload = rest;
