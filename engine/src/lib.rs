@@ -11,7 +11,6 @@
 //! without waiting, up to the queues of the exporters. [`Running`] is stopped with a deadline
 //! and then says what became of every item.
 
-#[path = "fake_delivery.rs"]
 mod delivery;
 mod graph;
 mod intake;

@@ -1,0 +1,432 @@
+//! What an exporter's delivery holds and what became of everything it took, to the item.
+//!
+//! A [`Charge`] stands for items inside. It must be ended one way or the other; one that is
+//! merely dropped counts as lost, so the books balance whatever happens.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{
+    AtomicBool, AtomicU64, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
+};
+
+use tidegate_component::Reason;
+use tidegate_component::delivery::Sizer;
+use tidegate_component::metrics::Metrics;
+use tidegate_pdata::{Budget, Payload, Signal};
+use tokio::sync::Notify;
+
+use super::meters::Meters;
+use crate::sink::{Account, Depth};
+
+/// Why items ended without having been delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    /// The queue was full.
+    QueueFull,
+    /// The peer failed until `max_elapsed_time` was over.
+    RetryExhausted,
+    /// The peer failed and `retry_on_failure` is off.
+    RetryOff,
+    /// The peer will never take them.
+    Permanent,
+    /// The peer took the batch without them.
+    RejectedByPeer,
+    /// The exporter panicked over them.
+    Panic,
+    /// Their sender, who waits for the result, gave up before they were tried.
+    Expired,
+    /// Time was up at shutdown.
+    Shutdown,
+    /// They vanished without an ending, as with a runtime that is torn down.
+    Lost,
+}
+
+impl Why {
+    /// How many there are.
+    pub(super) const COUNT: usize = 9;
+
+    const ALL: [Self; Self::COUNT] = [
+        Self::QueueFull,
+        Self::RetryExhausted,
+        Self::RetryOff,
+        Self::Permanent,
+        Self::RejectedByPeer,
+        Self::Panic,
+        Self::Expired,
+        Self::Shutdown,
+        Self::Lost,
+    ];
+
+    /// The name in the ledger.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::QueueFull => "queue_full",
+            Self::RetryExhausted => "retry_exhausted",
+            Self::RetryOff => "retry_off",
+            Self::Permanent => "permanent",
+            Self::RejectedByPeer => "rejected_by_peer",
+            Self::Panic => "panic",
+            Self::Expired => "expired",
+            Self::Shutdown => "shutdown",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+/// How items end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// The far end has them, but for those that it rejected.
+    Delivered {
+        /// Items that the peer would not take.
+        rejected: u64,
+    },
+    /// They are dropped.
+    Dropped(Why),
+}
+
+/// The books of one exporter and signal.
+#[derive(Debug)]
+pub(super) struct Books {
+    sizer: Sizer,
+    capacity: usize,
+    taken: AtomicU64,
+    consumed: AtomicU64,
+    dropped: [AtomicU64; Why::COUNT],
+    requests: AtomicUsize,
+    items: AtomicUsize,
+    bytes: AtomicUsize,
+    /// Items that have left the queue and have not ended: those in open objects.
+    beyond: AtomicUsize,
+    /// Whether time is up: what is dropped from here on was cut off by the shutdown.
+    halted: AtomicBool,
+    /// Rung when nothing is held any more.
+    empty: Notify,
+    reasons: [Reason; Why::COUNT],
+    meters: Meters,
+    budget: Arc<Budget>,
+}
+
+impl Books {
+    /// Empty books; `capacity` is the queue's, counted by `sizer`.
+    pub(super) fn new(
+        metrics: &Metrics,
+        signal: Signal,
+        sizer: Sizer,
+        capacity: usize,
+        budget: Arc<Budget>,
+    ) -> Arc<Self> {
+        let books = Arc::new(Self {
+            sizer,
+            capacity,
+            taken: AtomicU64::new(0),
+            consumed: AtomicU64::new(0),
+            dropped: [const { AtomicU64::new(0) }; Why::COUNT],
+            requests: AtomicUsize::new(0),
+            items: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
+            beyond: AtomicUsize::new(0),
+            halted: AtomicBool::new(false),
+            empty: Notify::new(),
+            reasons: Why::ALL.map(|why| super::meters::reason(metrics, signal, why.name())),
+            meters: Meters::new(metrics, signal, capacity),
+            budget,
+        });
+        let read = Arc::downgrade(&books);
+        let size = move || read.upgrade().map_or(0, |books| books.size());
+        super::meters::queue_size(metrics, signal, size);
+        books
+    }
+
+    /// Takes a payload in. The charge's number rises with every call.
+    pub(super) fn charge(self: &Arc<Self>, payload: &Payload) -> Charge {
+        let (items, bytes) = (payload.items(), payload.bytes());
+        let number = self.taken.fetch_add(items as u64, Relaxed);
+        self.requests.fetch_add(1, Relaxed);
+        self.items.fetch_add(items, Relaxed);
+        self.bytes.fetch_add(bytes, Relaxed);
+        Charge {
+            books: Arc::clone(self),
+            number,
+            requests: 1,
+            items,
+            bytes,
+            flying: false,
+        }
+    }
+
+    /// What the queue holds, counted by its sizer.
+    pub(super) fn size(&self) -> usize {
+        match self.sizer {
+            Sizer::Requests => &self.requests,
+            Sizer::Items => &self.items,
+            Sizer::Bytes => &self.bytes,
+        }
+        .load(Relaxed)
+    }
+
+    /// Whether nothing more fits in.
+    pub(super) fn is_full(&self) -> bool {
+        self.size() >= self.capacity
+    }
+
+    /// Whether a payload does not fit in any more; one that is larger than the whole queue fits
+    /// where nothing else is.
+    pub(super) fn overflows(&self, payload: &Payload) -> bool {
+        let size = self.size();
+        size > 0 && size.saturating_add(self.measure(payload)) > self.capacity
+    }
+
+    fn measure(&self, payload: &Payload) -> usize {
+        match self.sizer {
+            Sizer::Requests => 1,
+            Sizer::Items => payload.items(),
+            Sizer::Bytes => payload.bytes(),
+        }
+    }
+
+    /// What is inside the queue.
+    pub(super) fn depth(&self) -> Depth {
+        Depth {
+            requests: self.requests.load(Relaxed),
+            items: self.items.load(Relaxed),
+            bytes: self.bytes.load(Relaxed),
+        }
+    }
+
+    /// Items that have not ended.
+    pub(super) fn held(&self) -> usize {
+        self.items.load(Relaxed) + self.beyond.load(Relaxed)
+    }
+
+    /// What became of everything.
+    pub(super) fn account(&self) -> Account {
+        let dropped = Why::ALL
+            .into_iter()
+            .map(|why| (why.name().to_owned(), self.dropped(why)))
+            .filter(|(_, items)| *items > 0)
+            .collect::<BTreeMap<_, _>>();
+        Account {
+            taken: self.taken.load(Relaxed),
+            consumed: self.consumed.load(Relaxed),
+            dropped,
+            held: self.held() as u64,
+        }
+    }
+
+    /// Items dropped for this reason.
+    pub(super) fn dropped(&self, why: Why) -> u64 {
+        self.dropped[why as usize].load(Relaxed)
+    }
+
+    /// The series of this exporter and signal.
+    pub(super) const fn meters(&self) -> &Meters {
+        &self.meters
+    }
+
+    /// Counts a payload that is turned away for want of room.
+    pub(super) fn turn_away(&self, payload: &Payload) {
+        self.taken.fetch_add(payload.items() as u64, Relaxed);
+        self.drop_items(payload.items() as u64, Why::QueueFull);
+    }
+
+    /// Tells that time is up.
+    pub(super) fn halt(&self) {
+        self.halted.store(true, Release);
+    }
+
+    /// Waits until nothing is held, once no more is put.
+    pub(super) async fn emptied(&self) {
+        loop {
+            let empty = self.empty.notified();
+            if self.held() == 0 {
+                return;
+            }
+            empty.await;
+        }
+    }
+
+    fn unended(&self) -> Why {
+        if self.halted.load(Acquire) {
+            Why::Shutdown
+        } else {
+            Why::Lost
+        }
+    }
+
+    fn end(&self, items: usize, end: End) {
+        let items = items as u64;
+        match end {
+            End::Delivered { rejected } => {
+                let rejected = rejected.min(items);
+                self.consumed.fetch_add(items - rejected, Relaxed);
+                self.meters.sent.add(items - rejected);
+                if rejected > 0 {
+                    self.drop_items(rejected, Why::RejectedByPeer);
+                }
+            }
+            End::Dropped(why) => self.drop_items(items, why),
+        }
+    }
+
+    fn drop_items(&self, items: u64, why: Why) {
+        self.dropped[why as usize].fetch_add(items, Relaxed);
+        self.reasons[why as usize].add(usize::try_from(items).unwrap_or(usize::MAX));
+        match why {
+            Why::QueueFull => self.meters.enqueue_failed.add(items),
+            _ => self.meters.send_failed.add(items),
+        }
+    }
+}
+
+/// Items inside, until they end.
+#[derive(Debug)]
+pub(super) struct Charge {
+    books: Arc<Books>,
+    number: u64,
+    requests: usize,
+    items: usize,
+    bytes: usize,
+    flying: bool,
+}
+
+impl Charge {
+    /// Rises with every payload taken in; a part keeps the number of the whole.
+    pub(super) const fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Items that it stands for.
+    pub(super) const fn items(&self) -> usize {
+        self.items
+    }
+
+    /// Cuts off a charge for `items` of its items; bytes are dealt by the items.
+    pub(super) fn split_off(&mut self, items: usize) -> Self {
+        debug_assert!(
+            items <= self.items,
+            "a part has no more items than the whole"
+        );
+        let items = items.min(self.items);
+        let bytes = if self.items == 0 {
+            0
+        } else {
+            (self.bytes as u128 * items as u128 / self.items as u128) as usize
+        };
+        self.items -= items;
+        self.bytes -= bytes;
+        Self {
+            books: Arc::clone(&self.books),
+            number: self.number,
+            requests: 0,
+            items,
+            bytes,
+            flying: false,
+        }
+    }
+
+    /// Adds what another charge of the same books stands for.
+    pub(super) fn merge(&mut self, mut other: Self) {
+        debug_assert!(Arc::ptr_eq(&self.books, &other.books));
+        self.number = self.number.min(other.number);
+        self.requests += std::mem::take(&mut other.requests);
+        self.items += std::mem::take(&mut other.items);
+        self.bytes += std::mem::take(&mut other.bytes);
+    }
+
+    /// Counts it among the requests in flight, from its first attempt to its end.
+    pub(super) fn fly(&mut self) {
+        if !self.flying {
+            self.flying = true;
+            self.books.meters.in_flight.add(1);
+            self.books.meters.batch_size.observe(self.items as f64);
+        }
+    }
+
+    /// Makes room in the queue while the items stay inside, in an open object.
+    pub(super) fn leave_queue(mut self) -> Beyond {
+        self.books.beyond.fetch_add(self.items, Relaxed);
+        Beyond {
+            items: self.vacate(),
+            books: Arc::clone(&self.books),
+        }
+    }
+
+    /// Ends the items.
+    pub(super) fn end(mut self, end: End) {
+        self.books.end(self.items, end);
+        self.vacate();
+    }
+
+    /// Gives its place in the queue back and tells how many items had it.
+    fn vacate(&mut self) -> usize {
+        let books = &*self.books;
+        let (requests, items, bytes) = (
+            std::mem::take(&mut self.requests),
+            std::mem::take(&mut self.items),
+            std::mem::take(&mut self.bytes),
+        );
+        let before = (
+            books.requests.fetch_sub(requests, Relaxed),
+            books.items.fetch_sub(items, Relaxed),
+            books.bytes.fetch_sub(bytes, Relaxed),
+        );
+        let (size_before, size) = match books.sizer {
+            Sizer::Requests => (before.0, requests),
+            Sizer::Items => (before.1, items),
+            Sizer::Bytes => (before.2, bytes),
+        };
+        if std::mem::take(&mut self.flying) {
+            books.meters.in_flight.add(-1);
+        }
+        if before.1 == items && items > 0 {
+            books.empty.notify_waiters();
+        }
+        if size_before >= books.capacity && size_before - size < books.capacity {
+            books.budget.ring();
+        }
+        items
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        if self.items + self.requests + self.bytes > 0 || self.flying {
+            self.books
+                .end(self.items, End::Dropped(self.books.unended()));
+            self.vacate();
+        }
+    }
+}
+
+/// Items beyond the queue, until they end.
+#[derive(Debug)]
+pub(super) struct Beyond {
+    books: Arc<Books>,
+    items: usize,
+}
+
+impl Beyond {
+    /// Items that have not ended.
+    pub(super) const fn items(&self) -> usize {
+        self.items
+    }
+
+    /// Ends some of the items.
+    pub(super) fn end(&mut self, items: usize, end: End) {
+        let items = items.min(self.items);
+        self.items -= items;
+        self.books.end(items, end);
+        if self.books.beyond.fetch_sub(items, Relaxed) == items {
+            self.books.empty.notify_waiters();
+        }
+    }
+}
+
+impl Drop for Beyond {
+    fn drop(&mut self) {
+        if self.items > 0 {
+            self.end(self.items, End::Dropped(self.books.unended()));
+        }
+    }
+}

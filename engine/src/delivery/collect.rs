@@ -1,0 +1,236 @@
+//! `sending_queue.batch`: merges what is in the queue into batches of a wanted size.
+//!
+//! One task owns the open batches. Whoever puts leaves a batch in its inbox and wakes it only
+//! when a batch has become full or there is a first one to time.
+
+use std::collections::HashMap;
+use std::sync::atomic::{
+    AtomicBool, AtomicUsize, Ordering::AcqRel, Ordering::Acquire, Ordering::Release,
+};
+
+use crossbeam_queue::SegQueue;
+use tidegate_component::delivery::Sizer;
+use tidegate_pdata::{Batch, Context, Payload, Receipt};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::books::{Charge, Why};
+use super::job::Job;
+use super::lane::Lane;
+use super::pieces::{front, measure};
+use super::settings::Batching;
+
+/// The inbox of the task that merges.
+#[derive(Debug)]
+pub(super) struct Collector {
+    settings: Batching,
+    inbox: SegQueue<Job>,
+    /// The size of all that was put and is not sent on yet.
+    size: AtomicUsize,
+    hurry: AtomicBool,
+    called: Notify,
+}
+
+/// The values of the partition's keys: none where a client sent no such key.
+type Key = Box<[Option<Box<[Box<str>]>>]>;
+
+/// A batch that waits for more.
+struct Open {
+    payload: Payload,
+    context: Context,
+    receipt: Receipt,
+    charge: Charge,
+    until: Instant,
+    /// Its part of the collector's `size`.
+    weight: usize,
+}
+
+impl Collector {
+    pub(super) fn new(settings: Batching) -> Self {
+        Self {
+            settings,
+            inbox: SegQueue::new(),
+            size: AtomicUsize::new(0),
+            hurry: AtomicBool::new(false),
+            called: Notify::new(),
+        }
+    }
+
+    /// Takes a batch in.
+    pub(super) fn put(&self, job: Job) {
+        let size = measure(job.batch().payload(), self.settings.sizer);
+        self.inbox.push(job);
+        let before = self.size.fetch_add(size, AcqRel);
+        let fills = before < self.settings.min && before + size >= self.settings.min;
+        // Kept apart by key, no sum tells which batch is full.
+        if before == 0 || fills || !self.settings.keys.is_empty() || self.is_hurried() {
+            self.called.notify_one();
+        }
+    }
+
+    /// Lets nothing wait any more.
+    pub(super) fn hurry(&self) {
+        self.hurry.store(true, Release);
+        self.called.notify_one();
+    }
+
+    /// Drops what lies in the inbox.
+    pub(super) fn cut_off(&self, lane: &Lane) {
+        while let Some(job) = self.inbox.pop() {
+            lane.drop_job(job, Why::Shutdown, "shutting down");
+        }
+    }
+
+    /// Merges until it is dropped.
+    pub(super) async fn run(&self, lane: &Lane) {
+        let mut open: HashMap<Key, Open> = HashMap::new();
+        loop {
+            while let Some(job) = self.inbox.pop() {
+                self.add(&mut open, job, lane);
+            }
+            let now = Instant::now();
+            if self.is_hurried() || open.values().any(|batch| batch.until <= now) {
+                let all = self.is_hurried();
+                for (_, due) in open.extract_if(|_, batch| all || batch.until <= now) {
+                    self.send(due, lane);
+                }
+            }
+            match open.values().map(|batch| batch.until).min() {
+                None => self.called.notified().await,
+                Some(until) => tokio::select! {
+                    () = tokio::time::sleep_until(until) => {}
+                    () = self.called.notified() => {}
+                },
+            }
+        }
+    }
+
+    fn is_hurried(&self) -> bool {
+        self.hurry.load(Acquire)
+    }
+
+    /// Adds a batch to the open one of its key, and sends what is full.
+    fn add(&self, open: &mut HashMap<Key, Open>, job: Job, lane: &Lane) {
+        let key = self.key(job.batch().context());
+        let mut next = self.open(job);
+        let mut held = open.remove(&key);
+        let max = self.settings.max.unwrap_or(usize::MAX);
+        while self.measure(&next) > max.saturating_sub(held.as_ref().map_or(0, |b| self.measure(b)))
+        {
+            let Some(rest) = self.fill(held.take(), next, max, lane) else {
+                return;
+            };
+            next = rest;
+        }
+        let batch = match held {
+            None => next,
+            Some(held) => held.merged(next),
+        };
+        if self.measure(&batch) >= self.settings.min {
+            self.send(batch, lane);
+        } else {
+            open.insert(key, batch);
+        }
+    }
+
+    /// Sends one batch filled up to `max` from `next`, which does not fit as a whole.
+    fn fill(&self, held: Option<Open>, mut next: Open, max: usize, lane: &Lane) -> Option<Open> {
+        let (room, sizer) = match &held {
+            Some(held) => (max.saturating_sub(self.measure(held)), self.settings.sizer),
+            None => (max, self.settings.sizer),
+        };
+        let cut = front(&next.payload, room, sizer).or_else(|| {
+            // A record that is larger than a batch may be goes alone.
+            let alone = held.is_none();
+            alone
+                .then(|| front(&next.payload, 1, Sizer::Items))
+                .flatten()
+        });
+        let part = cut.map(|(part, rest)| next.cut(part, rest, sizer));
+        match (held, part) {
+            (Some(held), Some(part)) => self.send(held.merged(part), lane),
+            (Some(batch), None) | (None, Some(batch)) => self.send(batch, lane),
+            (None, None) => {
+                self.send(next, lane);
+                return None;
+            }
+        }
+        Some(next)
+    }
+
+    fn open(&self, job: Job) -> Open {
+        let (payload, context, receipt, charge) = job.into_parts();
+        Open {
+            weight: measure(&payload, self.settings.sizer),
+            context: self.context(&context),
+            until: Instant::now() + self.settings.flush,
+            payload,
+            receipt,
+            charge,
+        }
+    }
+
+    fn send(&self, batch: Open, lane: &Lane) {
+        self.size.fetch_sub(batch.weight, AcqRel);
+        let Open {
+            payload,
+            context,
+            receipt,
+            charge,
+            ..
+        } = batch;
+        lane.submit(Job::new(Batch::new(payload, context, receipt), charge));
+    }
+
+    fn measure(&self, batch: &Open) -> usize {
+        measure(&batch.payload, self.settings.sizer)
+    }
+
+    fn key(&self, context: &Context) -> Key {
+        let values = |key: &String| {
+            let values: Box<[Box<str>]> = context.metadata(key).map(Box::from).collect();
+            (!values.is_empty()).then_some(values)
+        };
+        self.settings.keys.iter().map(values).collect()
+    }
+
+    /// What batches of one key have in common of their context.
+    fn context(&self, context: &Context) -> Context {
+        if self.settings.keys.is_empty() {
+            return Context::default();
+        }
+        let mut common = Context::builder();
+        for key in &self.settings.keys {
+            for value in context.metadata(key) {
+                common = common.metadata(key, value);
+            }
+        }
+        common.build()
+    }
+}
+
+impl Open {
+    fn merged(mut self, next: Self) -> Self {
+        self.payload.append(next.payload);
+        self.receipt.append(next.receipt);
+        self.charge.merge(next.charge);
+        self.weight += next.weight;
+        self
+    }
+
+    /// Cuts off a part with the first records, leaving the rest.
+    fn cut(&mut self, part: Payload, rest: Payload, sizer: Sizer) -> Self {
+        let weight = measure(&part, sizer).min(self.weight);
+        self.weight -= weight;
+        let charge = self.charge.split_off(part.items());
+        self.payload = rest;
+        Self {
+            payload: part,
+            context: self.context.clone(),
+            receipt: self.receipt.fork(),
+            charge,
+            until: self.until,
+            weight,
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! What a consumer does with one batch: the attempt, and what follows from how it went.
+
+use std::time::Duration;
+
+use tidegate_component::{Delivered, ExportError};
+use tokio::time::Instant;
+
+use super::attempt::{Failure, attempt, chain, wish};
+use super::books::Why;
+use super::breaker::Leave;
+use super::health::Fate;
+use super::job::Job;
+use super::lane::Lane;
+use super::waiting::For;
+
+/// The longest wait between attempts while the lane empties itself.
+const LAST_WAIT: Duration = Duration::from_secs(1);
+
+impl Lane {
+    /// Tries a batch and ends it, lets it wait, or takes it apart.
+    pub(super) async fn deliver(&self, mut job: Job) {
+        if job.began.is_none() && job.batch().receipt().is_expired() {
+            self.drop_job(job, Why::Expired, "the sender gave up");
+            return;
+        }
+        let now = Instant::now();
+        if let Some(until) = self.held_back(now) {
+            self.hold_back(job, until);
+            return;
+        }
+        job.begin(now);
+        match self.call(&job).await {
+            Ok(delivered) => {
+                self.health.well();
+                self.end_delivered(job, &delivered);
+            }
+            Err(Failure::Export(ExportError::Permanent {
+                divisible: true,
+                reason,
+                ..
+            })) if job.items() > 1 => self.isolate(job, &reason).await,
+            Err(failure) => self.fail(job, failure),
+        }
+    }
+
+    /// Until when no call may be made.
+    fn held_back(&self, now: Instant) -> Option<Instant> {
+        // Without retries nothing may wait, and at the end there is no time to.
+        if self.settings.retry.is_none() || self.is_draining() {
+            return None;
+        }
+        match self.breaker.leave(now) {
+            Leave::Call | Leave::Probe => None,
+            Leave::Wait(until) => Some(until),
+        }
+    }
+
+    fn hold_back(&self, job: Job, until: Instant) {
+        let allowed = match (&self.settings.retry, job.began) {
+            (Some(backoff), Some(began)) => backoff.allows(began, until),
+            _ => true,
+        };
+        if allowed {
+            self.wait(job, until, For::Breaker);
+        } else {
+            let error = self.health.error().unwrap_or_default();
+            self.drop_job(job, Why::RetryExhausted, &error);
+        }
+    }
+
+    /// Makes one call and tells the breaker.
+    pub(super) async fn call(&self, job: &Job) -> Result<Delivered, Failure> {
+        let call = self.exporter.export(job.batch());
+        let result = attempt(call, self.settings.timeout, &self.name).await;
+        let now = Instant::now();
+        match &result {
+            Ok(_) | Err(Failure::Export(ExportError::Permanent { .. })) => {
+                if self.breaker.answered(now) {
+                    self.release_breaker();
+                }
+            }
+            Err(Failure::Export(error)) => self.breaker.failed(now, wish(error)),
+            Err(Failure::Panic(_)) => self.breaker.undecided(),
+        }
+        result
+    }
+
+    /// Follows a failure that does not take the batch apart.
+    pub(super) fn fail(&self, job: Job, failure: Failure) {
+        match failure {
+            Failure::Panic(said) => {
+                let error = format!("the exporter panicked: {said}");
+                self.health.failed(&error, Fate::Dropping);
+                self.drop_job(job, Why::Panic, &error);
+            }
+            Failure::Export(error @ ExportError::Permanent { .. }) => {
+                let error = chain(&error);
+                self.health.failed(&error, Fate::Dropping);
+                self.drop_job(job, Why::Permanent, &error);
+            }
+            Failure::Export(error) => {
+                self.retry(job, wish(&error), &chain(&error));
+            }
+        }
+    }
+
+    /// Lets a batch wait for its next attempt, or drops it where there is none.
+    pub(super) fn retry(&self, mut job: Job, asked: Option<Duration>, error: &str) {
+        let Some(backoff) = &self.settings.retry else {
+            self.health.failed(error, Fate::Dropping);
+            self.drop_job(job, Why::RetryOff, error);
+            return;
+        };
+        let now = Instant::now();
+        let began = job.begin(now);
+        job.failures += 1;
+        match backoff.next(job.failures, asked, began, now) {
+            Some(at) => {
+                self.health.failed(error, Fate::Retrying);
+                let at = if self.is_draining() {
+                    at.min(now + LAST_WAIT)
+                } else {
+                    at
+                };
+                self.wait(job, at, For::Backoff);
+            }
+            None => {
+                self.health.failed(error, Fate::Dropping);
+                self.drop_job(job, Why::RetryExhausted, error);
+            }
+        }
+    }
+}
