@@ -9,6 +9,7 @@ mod batch;
 mod budget;
 mod context;
 mod door;
+pub mod json;
 mod receipt;
 mod signal;
 pub mod splice;
