@@ -1,4 +1,7 @@
-//! What components share on the wire.
+//! What components share of the network: servers and clients, TLS, gRPC, compression.
 
+pub mod compression;
+pub mod grpc;
 pub mod pages;
+pub mod server;
 pub mod tls;

@@ -1,0 +1,350 @@
+//! Listening, and dealing connections over the workers.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdTcpListener};
+use std::os::unix::net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use socket2::{Domain, Protocol as Transport, SockAddr, Socket, TcpKeepalive, Type};
+use tidegate_component::Workers;
+use tidegate_pdata::Context;
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::sync::watch;
+
+use super::connection::{Phase, serve};
+use super::{Address, Family, Peer, Service, Settings};
+
+/// Connections that the system keeps until they are accepted.
+const BACKLOG: i32 = 4096;
+
+/// Silence on a TCP connection after which the system asks whether the peer is still there.
+const TCP_KEEPALIVE: Duration = Duration::from_secs(15);
+
+/// Why a server cannot listen.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}")]
+pub struct ListenError {
+    /// Where.
+    pub address: String,
+    /// Why.
+    #[source]
+    pub source: io::Error,
+}
+
+/// A server that is listening.
+#[derive(Debug)]
+pub struct Server {
+    local: Local,
+    phase: watch::Sender<Phase>,
+    drain: Duration,
+}
+
+#[derive(Debug)]
+enum Local {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+}
+
+struct Shared<S> {
+    settings: Settings,
+    service: Arc<S>,
+    open: AtomicUsize,
+}
+
+impl Server {
+    /// Begins to listen; connections are accepted from here on.
+    ///
+    /// # Errors
+    /// When the address cannot be had.
+    pub async fn start<S: Service>(
+        settings: Settings,
+        service: S,
+        workers: &Workers,
+    ) -> Result<Self, ListenError> {
+        let listener = Listener::bind(&settings.address).await;
+        let failed = |source| ListenError {
+            address: settings.address.to_string(),
+            source,
+        };
+        let listener = listener.map_err(failed)?;
+        let local = listener.local().map_err(failed)?;
+        let (phase, watched) = watch::channel(Phase::Running);
+        let drain = settings.drain;
+        let shared = Arc::new(Shared {
+            settings,
+            service: Arc::new(service),
+            open: AtomicUsize::new(0),
+        });
+        let dealt = workers.clone();
+        workers.spawn(workers.next(), async move {
+            accept(listener, shared, dealt, watched).await;
+        });
+        Ok(Self {
+            local,
+            phase,
+            drain,
+        })
+    }
+
+    /// The address that clients reach; none for a unix socket.
+    #[must_use]
+    pub const fn address(&self) -> Option<SocketAddr> {
+        match self.local {
+            Local::Tcp(address) => Some(address),
+            Local::Unix(_) => None,
+        }
+    }
+
+    /// Stops listening, lets open requests end within the settings' time, and returns when no
+    /// connection is left.
+    pub async fn stop(self) {
+        self.phase.send_replace(Phase::Draining);
+        if tokio::time::timeout(self.drain, self.phase.closed())
+            .await
+            .is_err()
+        {
+            self.phase.send_replace(Phase::Cut);
+            self.phase.closed().await;
+        }
+        if let Local::Unix(path) = &self.local {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+impl std::fmt::Display for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.local {
+            Local::Tcp(address) => address.fmt(f),
+            Local::Unix(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// A socket that listens, not yet bound to a runtime.
+enum Listener {
+    Tcp(StdTcpListener),
+    Unix(StdUnixListener),
+}
+
+/// A socket that listens, in the runtime of the worker that accepts.
+enum Accepting {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+/// A connection, in no runtime.
+enum Accepted {
+    Tcp(std::net::TcpStream, SocketAddr),
+    Unix(StdUnixStream),
+}
+
+impl Listener {
+    async fn bind(address: &Address) -> io::Result<Self> {
+        match address {
+            Address::Unix(path) => bind_unix(path).map(Self::Unix),
+            Address::Tcp { host, port, family } => {
+                let mut failure = None;
+                for address in Address::resolve(host, *port, *family).await? {
+                    match bind_tcp(address, *family) {
+                        Ok(listener) => return Ok(Self::Tcp(listener)),
+                        Err(error) => failure = failure.or(Some(error)),
+                    }
+                }
+                Err(failure.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into()))
+            }
+        }
+    }
+
+    fn local(&self) -> io::Result<Local> {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().map(Local::Tcp),
+            Self::Unix(listener) => {
+                let address = listener.local_addr()?;
+                let path = address.as_pathname().map(Path::to_path_buf);
+                Ok(Local::Unix(path.unwrap_or_default()))
+            }
+        }
+    }
+
+    fn register(self) -> io::Result<Accepting> {
+        match self {
+            Self::Tcp(listener) => TcpListener::from_std(listener).map(Accepting::Tcp),
+            Self::Unix(listener) => UnixListener::from_std(listener).map(Accepting::Unix),
+        }
+    }
+}
+
+fn bind_tcp(address: SocketAddr, family: Family) -> io::Result<StdTcpListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Transport::TCP),
+    )?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        let every = address.ip().is_unspecified() && family == Family::Any;
+        socket.set_only_v6(!every)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&SockAddr::from(address))?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+fn bind_unix(path: &Path) -> io::Result<StdUnixListener> {
+    let listener = match StdUnixListener::bind(path) {
+        // A process that died leaves its socket behind, which nobody answers on.
+        Err(error)
+            if error.kind() == io::ErrorKind::AddrInUse
+                && StdUnixStream::connect(path).is_err_and(is_refused) =>
+        {
+            std::fs::remove_file(path)?;
+            StdUnixListener::bind(path)?
+        }
+        other => other?,
+    };
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+fn is_refused(error: io::Error) -> bool {
+    error.kind() == io::ErrorKind::ConnectionRefused
+}
+
+impl Accepting {
+    async fn accept(&self) -> io::Result<Accepted> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                Ok(Accepted::Tcp(stream.into_std()?, peer))
+            }
+            Self::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                Ok(Accepted::Unix(stream.into_std()?))
+            }
+        }
+    }
+}
+
+async fn accept<S: Service>(
+    listener: Listener,
+    shared: Arc<Shared<S>>,
+    workers: Workers,
+    mut phase: watch::Receiver<Phase>,
+) {
+    /// The wait after an error that the next attempt would meet as well.
+    const PAUSE: Duration = Duration::from_millis(100);
+    let listener = match listener.register() {
+        Ok(listener) => listener,
+        Err(error) => return tracing::error!(%error, "cannot accept connections"),
+    };
+    let mut well = true;
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            _ = phase.wait_for(|phase| *phase != Phase::Running) => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok(accepted) => {
+                well = deal(accepted, &shared, &workers, phase.clone(), well);
+            }
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                if well {
+                    tracing::warn!(%error, "cannot accept connections; trying on");
+                }
+                well = false;
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Whether accepting failed for the sake of the connection, not of the listener.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::Interrupted
+    )
+}
+
+/// Hands a connection to the next worker, unless there are too many; says whether there are not.
+fn deal<S: Service>(
+    accepted: Accepted,
+    shared: &Arc<Shared<S>>,
+    workers: &Workers,
+    phase: watch::Receiver<Phase>,
+    well: bool,
+) -> bool {
+    let limit = shared.settings.max_connections;
+    if shared.open.fetch_add(1, Relaxed) >= limit {
+        shared.open.fetch_sub(1, Relaxed);
+        if well {
+            tracing::warn!(limit, "too many connections; new ones are closed");
+        }
+        return false;
+    }
+    let place = Place(Arc::clone(shared));
+    workers.spawn(workers.next(), async move {
+        let shared = &place.0;
+        if let Err(error) = run(accepted, shared, phase).await {
+            tracing::debug!(%error, "connection lost before it began");
+        }
+    });
+    true
+}
+
+/// A connection's place among those allowed.
+struct Place<S>(Arc<Shared<S>>);
+
+impl<S> Drop for Place<S> {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Relaxed);
+    }
+}
+
+async fn run<S: Service>(
+    accepted: Accepted,
+    shared: &Arc<Shared<S>>,
+    phase: watch::Receiver<Phase>,
+) -> io::Result<()> {
+    let (settings, service) = (&shared.settings, &shared.service);
+    match accepted {
+        Accepted::Tcp(stream, address) => {
+            // Clients that vanish without a word are found by the system.
+            let keepalive = TcpKeepalive::new()
+                .with_time(TCP_KEEPALIVE)
+                .with_interval(TCP_KEEPALIVE);
+            let _ = socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive);
+            stream.set_nodelay(true)?;
+            let stream = TcpStream::from_std(stream)?;
+            let address = canonical(address);
+            let peer = Peer {
+                address: Some(address),
+                context: Context::builder().peer(address).build(),
+            };
+            serve(stream, peer, settings, service, phase).await;
+        }
+        Accepted::Unix(stream) => {
+            let stream = UnixStream::from_std(stream)?;
+            let peer = Peer {
+                address: None,
+                context: Context::default(),
+            };
+            serve(stream, peer, settings, service, phase).await;
+        }
+    }
+    Ok(())
+}
+
+/// The address as IPv4 where it is one in IPv6's clothes.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
