@@ -7,6 +7,7 @@ mod count;
 mod load;
 mod signal;
 mod sink;
+mod tls;
 mod wire;
 
 use std::io::Write;
@@ -37,6 +38,8 @@ enum Command {
 // One thread: what the generator and the sink take is taken from the program that they measure.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
+    // The first to install is this one; there is none before it.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     match Cli::parse().command {
         Command::Load(settings) => {
             let report = load::run(&settings).await?;

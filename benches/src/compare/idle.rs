@@ -15,7 +15,7 @@ const STARTS: u32 = 9;
 const REST: Duration = Duration::from_secs(5);
 
 pub(super) async fn run(row: &Row, program: &Program, bench: &Bench) -> anyhow::Result<Measured> {
-    let sink = SinkProcess::start(&Faults::default()).await?;
+    let sink = SinkProcess::start(&Faults::default(), &bench.folder).await?;
     let mut starts = Vec::new();
     for _ in 0..STARTS {
         let started = program.start(row, sink.address, &bench.folder).await?;

@@ -30,6 +30,8 @@ use measure::{Bench, Measurement};
 pub(crate) use process::free_addresses;
 use program::{Make, Program};
 
+use crate::tls::Certificate;
+
 /// Which programs to run through which rows.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Settings {
@@ -109,6 +111,7 @@ async fn compare(settings: &Settings, rows: Vec<row::Row>) -> anyhow::Result<()>
     );
     let folder = std::path::absolute(settings.out.join("runs"))?;
     std::fs::create_dir_all(&folder)?;
+    Certificate::make(&folder)?;
     let bench = Bench {
         folder,
         rounds: if settings.quick { 1 } else { settings.rounds },

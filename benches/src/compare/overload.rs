@@ -15,7 +15,7 @@ use super::{control, proc};
 use crate::sink::Faults;
 
 pub(super) async fn run(row: &Row, program: &Program, bench: &Bench) -> anyhow::Result<Measured> {
-    let sink = SinkProcess::start(&row.overload.faults).await?;
+    let sink = SinkProcess::start(&row.overload.faults, &bench.folder).await?;
     let started = program.start(row, sink.address, &bench.folder).await?;
     let pid = started.running.pid;
     let seconds = if bench.quick {
@@ -23,7 +23,13 @@ pub(super) async fn run(row: &Row, program: &Program, bench: &Bench) -> anyhow::
     } else {
         row.overload.seconds
     };
-    let report = load(row, started.addresses.grpc, &Amount::Seconds(seconds)).await?;
+    let report = load(
+        row,
+        bench,
+        started.addresses.grpc,
+        &Amount::Seconds(seconds),
+    )
+    .await?;
     ensure!(
         report.accepted.items > 0,
         "nothing was accepted: {:?}",

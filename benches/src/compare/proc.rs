@@ -13,15 +13,57 @@ struct Stat {
     ticks: u64,
 }
 
-/// User and system time that the process, its living descendants and their ended children have used.
-pub(crate) fn cpu_time(pid: u32) -> anyhow::Result<Duration> {
-    let mut ticks = 0;
-    for pid in tree(pid)? {
+/// User and system time of a process tree at one moment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CpuTime {
+    /// By the processes' own counts, which keep what ended threads and children used, to a clock tick or two.
+    coarse: Duration,
+    /// By the scheduler's counts of the living threads, to the nanosecond.
+    fine: Duration,
+    /// How far `coarse` may be off.
+    resolution: Duration,
+}
+
+impl CpuTime {
+    /// The time used since an earlier moment: the fine count, unless a thread has ended and took its own along.
+    pub(crate) fn since(self, before: CpuTime) -> Duration {
+        let coarse = self.coarse.saturating_sub(before.coarse);
+        let fine = self.fine.saturating_sub(before.fine);
+        if coarse.abs_diff(fine) <= self.resolution {
+            fine
+        } else {
+            coarse
+        }
+    }
+}
+
+/// Reads the CPU time of the process, its living descendants and their ended children.
+pub(crate) fn cpu_time(pid: u32) -> anyhow::Result<CpuTime> {
+    let per_second = rustix::param::clock_ticks_per_second() as f64;
+    let pids = tree(pid)?;
+    // User and system time are cut to ticks each.
+    let resolution = Duration::from_secs_f64(2.0 * pids.len() as f64 / per_second);
+    let (mut ticks, mut nanos) = (0, 0);
+    for pid in pids {
         // A descendant that has just ended is in its parent's count from now on.
         ticks += stat(pid).map_or(0, |stat| stat.ticks);
+        nanos += scheduled(pid).unwrap_or(0);
     }
-    let per_second = rustix::param::clock_ticks_per_second();
-    Ok(Duration::from_secs_f64(ticks as f64 / per_second as f64))
+    Ok(CpuTime {
+        coarse: Duration::from_secs_f64(ticks as f64 / per_second),
+        fine: Duration::from_nanos(nanos),
+        resolution,
+    })
+}
+
+/// Nanoseconds that the living threads of a process have run.
+fn scheduled(pid: u32) -> Option<u64> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
+    let nanos = tasks.flatten().filter_map(|task| {
+        let line = fs::read_to_string(task.path().join("schedstat")).ok()?;
+        line.split_whitespace().next()?.parse::<u64>().ok()
+    });
+    Some(nanos.sum())
 }
 
 /// The highest resident size of the process and its descendants, in KiB.
@@ -97,6 +139,18 @@ mod tests {
         };
         assert_eq!(parse_stat(line), Some(expected));
         assert_eq!(parse_stat("42 (x"), None);
+    }
+
+    #[test]
+    fn the_fine_count_holds_unless_a_thread_took_its_own_along() {
+        let at = |coarse, fine| CpuTime {
+            coarse: Duration::from_millis(coarse),
+            fine: Duration::from_millis(fine),
+            resolution: Duration::from_millis(20),
+        };
+        let before = at(100, 101);
+        assert_eq!(at(1110, 1104).since(before), Duration::from_millis(1003));
+        assert_eq!(at(1110, 804).since(before), Duration::from_millis(1010));
     }
 
     #[test]

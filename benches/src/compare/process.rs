@@ -14,6 +14,7 @@ use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
 use crate::sink::Faults;
+use crate::tls::Certificate;
 
 const START_LIMIT: Duration = Duration::from_secs(20);
 const STOP_LIMIT: Duration = Duration::from_secs(20);
@@ -99,9 +100,14 @@ pub(super) struct SinkProcess {
 }
 
 impl SinkProcess {
-    pub(super) async fn start(faults: &Faults) -> anyhow::Result<Self> {
+    /// Starts a sink that serves in the clear and by TLS, as its clients begin.
+    pub(super) async fn start(faults: &Faults, folder: &Path) -> anyhow::Result<Self> {
+        let files = Certificate::within(folder);
         let mut child = Command::new(std::env::current_exe()?)
-            .args(["sink", "--until-stdin-closes"])
+            .args(["sink", "--until-stdin-closes", "--tls-certificate"])
+            .arg(files.certificate)
+            .arg("--tls-key")
+            .arg(files.key)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::process::{Running, free_addresses};
 use super::row::Row;
+use crate::tls::Certificate;
 
 /// Whose program it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -119,7 +120,10 @@ impl Program {
         match self.make {
             Make::Otelcol | Make::Tidegate => {
                 command.arg("--config").arg(&row.config);
-                command.envs(addresses.variables()).envs(&row.env);
+                command.envs(addresses.variables(row.tls)).envs(&row.env);
+                let files = Certificate::within(folder);
+                command.env("BENCH_TLS_CERTIFICATE", files.certificate);
+                command.env("BENCH_TLS_KEY", files.key);
             }
             Make::Rotel => {
                 command.args(rotel_flags(addresses, folder));
@@ -132,14 +136,15 @@ impl Program {
 
 impl Addresses {
     /// What the rows' configurations read as `${env:…}`.
-    fn variables(&self) -> [(&'static str, String); 6] {
+    fn variables(&self, tls: bool) -> [(&'static str, String); 6] {
+        let scheme = if tls { "https" } else { "http" };
         [
             ("BENCH_GRPC", self.grpc.to_string()),
             ("BENCH_HTTP", self.http.to_string()),
             ("BENCH_PROMETHEUS", self.prometheus.to_string()),
             ("BENCH_TELEMETRY_PORT", self.telemetry.port().to_string()),
             ("BENCH_SINK", self.sink.to_string()),
-            ("BENCH_SINK_URL", format!("http://{}", self.sink)),
+            ("BENCH_SINK_URL", format!("{scheme}://{}", self.sink)),
         ]
     }
 }

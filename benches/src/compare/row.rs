@@ -33,6 +33,9 @@ pub(crate) struct Row {
     pub(crate) no_otelcol: Option<String>,
     /// The row of our own whose CPU this one's is set against where there is no peer.
     pub(crate) baseline: Option<String>,
+    /// Whether both sides of the program speak TLS.
+    #[serde(default)]
+    pub(crate) tls: bool,
     /// Items to send.
     #[serde(default)]
     pub(crate) items: u64,

@@ -19,14 +19,14 @@ use crate::sink::Faults;
 const SETTLE: Duration = Duration::from_secs(2);
 
 pub(super) async fn run(row: &Row, program: &Program, bench: &Bench) -> anyhow::Result<Measured> {
-    let sink = SinkProcess::start(&Faults::default()).await?;
+    let sink = SinkProcess::start(&Faults::default(), &bench.folder).await?;
     let started = program.start(row, sink.address, &bench.folder).await?;
     let (pid, addresses) = (started.running.pid, started.addresses);
     tokio::time::sleep(Duration::from_millis(500)).await;
     let before = proc::cpu_time(pid)?;
     // At least once around, so that every series is there.
     let items = bench.items(row).max(u64::from(row.shape.series));
-    let report = load(row, addresses.grpc, &Amount::Items(items)).await?;
+    let report = load(row, bench, addresses.grpc, &Amount::Items(items)).await?;
     tokio::time::sleep(SETTLE).await;
     let loaded = proc::cpu_time(pid)?;
     ensure!(
@@ -49,8 +49,8 @@ pub(super) async fn run(row: &Row, program: &Program, bench: &Bench) -> anyhow::
     let scraped = proc::cpu_time(pid)?;
     let peak = proc::peak_memory(pid)?;
     started.running.stop().await?;
-    let ingest = (loaded - before).as_nanos() as f64 / report.accepted.items as f64;
-    let scrape = (scraped - loaded).as_secs_f64() * 1000.0 / f64::from(row.scrape.scrapes);
+    let ingest = loaded.since(before).as_nanos() as f64 / report.accepted.items as f64;
+    let scrape = scraped.since(loaded).as_secs_f64() * 1000.0 / f64::from(row.scrape.scrapes);
     ensure!(ingest > 0.0 && scrape > 0.0, "a CPU reading of zero");
     Ok(Measured::from([
         (Figure::ScrapeCpu, scrape),

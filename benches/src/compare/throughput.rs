@@ -18,6 +18,7 @@ use crate::count::Tally;
 use crate::load::{Protocol, Report};
 use crate::signal::Signal;
 use crate::sink::Faults;
+use crate::tls::Certificate;
 
 /// CPU that a program uses for this long after the load still counts.
 const AFTERMATH: Duration = Duration::from_secs(2);
@@ -25,7 +26,7 @@ const ARRIVAL_LIMIT: Duration = Duration::from_secs(30);
 const LOAD_LIMIT: Duration = Duration::from_secs(300);
 
 pub(super) async fn run(row: &Row, program: &Program, bench: &Bench) -> anyhow::Result<Measured> {
-    let sink = SinkProcess::start(&Faults::default()).await?;
+    let sink = SinkProcess::start(&Faults::default(), &bench.folder).await?;
     let started = program.start(row, sink.address, &bench.folder).await?;
     tokio::time::sleep(Duration::from_millis(500)).await;
     let pid = started.running.pid;
@@ -34,12 +35,12 @@ pub(super) async fn run(row: &Row, program: &Program, bench: &Bench) -> anyhow::
         Protocol::Grpc => started.addresses.grpc,
         Protocol::Http => started.addresses.http,
     };
-    let report = load(row, endpoint, &Amount::Items(bench.items(row))).await?;
+    let report = load(row, bench, endpoint, &Amount::Items(bench.items(row))).await?;
     let rest = Instant::now() + AFTERMATH;
     let expected = report.accepted.items as f64 * row.expect.share;
     arrived(sink.address, row.shape.signal, expected as u64).await?;
     tokio::time::sleep_until(rest).await;
-    let cpu = proc::cpu_time(pid)? - before;
+    let cpu = proc::cpu_time(pid)?.since(before);
     let peak = proc::peak_memory(pid)?;
     started.running.stop().await?;
     let counts = control::counts(sink.address).await?;
@@ -62,6 +63,7 @@ pub(super) enum Amount {
 /// Runs the generator as a process of its own.
 pub(super) async fn load(
     row: &Row,
+    bench: &Bench,
     endpoint: SocketAddr,
     amount: &Amount,
 ) -> anyhow::Result<Report> {
@@ -71,6 +73,10 @@ pub(super) async fn load(
         .args(["--endpoint", &endpoint.to_string()])
         .args(flags(&row.shape)?)
         .args(flags(&row.way)?);
+    if row.tls {
+        let authority = Certificate::within(&bench.folder).certificate;
+        command.arg("--tls-ca").arg(authority);
+    }
     match amount {
         Amount::Items(items) => command.args(["--items", &items.to_string()]),
         Amount::Seconds(seconds) => command.args(["--seconds", &seconds.to_string()]),

@@ -10,10 +10,12 @@ use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
+use tokio_rustls::TlsConnector;
 
 use super::answer::{self, Answer};
 use super::body::Framed;
 use super::{Protocol, Settings};
+use crate::tls::{self, Stream};
 
 /// Windows of the client side: answers are small, the defaults would do; the receiver's rule what is sent.
 const WINDOW: u32 = 1 << 20;
@@ -31,6 +33,7 @@ pub(super) struct Connection {
     headers: HeaderMap,
     frame_size: usize,
     timeout: Duration,
+    tls: Option<TlsConnector>,
     sender: Mutex<Option<Sender>>,
 }
 
@@ -49,9 +52,23 @@ impl Connection {
         };
         // Over HTTP/1.1 the target is the path alone.
         let uri = match settings.way.protocol {
-            Protocol::Grpc => format!("http://{}{path}", settings.endpoint),
+            Protocol::Grpc => {
+                let scheme = if settings.tls_ca.is_some() {
+                    "https"
+                } else {
+                    "http"
+                };
+                format!("{scheme}://{}{path}", settings.endpoint)
+            }
             Protocol::Http => path.to_owned(),
         };
+        let alpn: &[u8] = match settings.way.protocol {
+            Protocol::Grpc => b"h2",
+            Protocol::Http => b"http/1.1",
+        };
+        let authority = settings.tls_ca.as_deref();
+        let tls = authority.map(|authority| tls::connector(authority, alpn));
+        let tls = tls.transpose()?;
         Ok(Self {
             endpoint: settings.endpoint.clone(),
             protocol: settings.way.protocol,
@@ -59,6 +76,7 @@ impl Connection {
             headers: headers(settings)?,
             frame_size: settings.way.frame_size as usize,
             timeout: Duration::from_secs_f64(settings.way.timeout),
+            tls,
             sender: Mutex::new(None),
         })
     }
@@ -68,6 +86,10 @@ impl Connection {
             .await
             .with_context(|| format!("cannot connect to {}", self.endpoint))?;
         stream.set_nodelay(true)?;
+        let stream: Box<dyn Stream> = match &self.tls {
+            Some(connector) => tls::connect(connector, self.host(), stream).await?,
+            None => Box::new(stream),
+        };
         let io = TokioIo::new(stream);
         match self.protocol {
             Protocol::Grpc => {
@@ -86,6 +108,11 @@ impl Connection {
                 Ok(Sender::H1(sender))
             }
         }
+    }
+
+    fn host(&self) -> &str {
+        let host = self.endpoint.rsplit_once(':').map_or("", |(host, _)| host);
+        host.trim_matches(['[', ']'])
     }
 
     /// Sends one request and reads its answer; an error means that none came.

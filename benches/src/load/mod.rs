@@ -11,6 +11,7 @@ mod histogram;
 mod lane;
 mod report;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,6 +54,9 @@ pub(crate) struct Settings {
     /// Stop after this many seconds instead
     #[arg(long, conflicts_with = "items")]
     pub(crate) seconds: Option<f64>,
+    /// Connect by TLS and trust the certificates in this file
+    #[arg(long)]
+    pub(crate) tls_ca: Option<PathBuf>,
     /// First number of the sequence that IDs are made from
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,

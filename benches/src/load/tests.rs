@@ -10,6 +10,8 @@ async fn sink(faults: Faults) -> SocketAddr {
         listen: ([127, 0, 0, 1], 0).into(),
         faults,
         frame_size: 16_384,
+        tls_certificate: None,
+        tls_key: None,
         until_stdin_closes: false,
     })
     .await
@@ -29,6 +31,7 @@ fn settings(endpoint: SocketAddr, signal: Signal, way: Way) -> Settings {
         way,
         items: 5_000,
         seconds: None,
+        tls_ca: None,
         seed: 1,
     }
 }
@@ -119,4 +122,38 @@ async fn requests_at_a_rate_are_due_one_spacing_apart() {
     assert_eq!(work.due(start, 3), Some(start + Duration::from_millis(12)));
     let unpaced = Work::prepare(&settings(address, Signal::Logs, Way::default())).unwrap();
     assert_eq!(unpaced.due(start, 3), None);
+}
+
+#[tokio::test]
+async fn a_sink_with_a_certificate_takes_both_tls_and_plain_connections() {
+    // Some other test may have been first.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let folder = tempfile::tempdir().unwrap();
+    let files = crate::tls::Certificate::make(folder.path()).unwrap();
+    let sink = Sink::bind(&sink::Settings {
+        listen: ([127, 0, 0, 1], 0).into(),
+        faults: Faults::default(),
+        frame_size: 16_384,
+        tls_certificate: Some(files.certificate.clone()),
+        tls_key: Some(files.key),
+        until_stdin_closes: false,
+    })
+    .await
+    .unwrap();
+    let address = sink.address().unwrap();
+    tokio::spawn(sink.serve());
+    for protocol in [Protocol::Grpc, Protocol::Http] {
+        for tls_ca in [Some(files.certificate.clone()), None] {
+            let way = Way {
+                protocol,
+                ..Way::default()
+            };
+            let mut settings = settings(address, Signal::Traces, way);
+            settings.tls_ca = tls_ca;
+            let report = run(&settings).await.unwrap();
+            assert_eq!(report.accepted.items, 5_000);
+        }
+    }
+    let counts = control::counts(address).await.unwrap();
+    assert_eq!(counts.of(Signal::Traces).items, 20_000);
 }

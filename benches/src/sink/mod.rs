@@ -10,6 +10,7 @@ mod reply;
 mod service;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
@@ -17,12 +18,15 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
 
 pub(crate) use counts::Counts;
 #[cfg(test)]
 pub(crate) use faults::Failure;
 pub(crate) use faults::Faults;
 use service::Service;
+
+use crate::tls;
 
 /// Windows wide enough that the sink never holds a sender back by them.
 const STREAM_WINDOW: u32 = 4 << 20;
@@ -39,6 +43,12 @@ pub(crate) struct Settings {
     /// Longest DATA frame to accept; Go's gRPC servers stay at 16 KiB
     #[arg(long, default_value_t = 16_384, value_parser = clap::value_parser!(u32).range(16_384..=16_777_215))]
     pub(crate) frame_size: u32,
+    /// Certificate to show to clients that begin with a TLS handshake
+    #[arg(long, requires = "tls_key")]
+    pub(crate) tls_certificate: Option<PathBuf>,
+    /// Key of the certificate
+    #[arg(long, requires = "tls_certificate")]
+    pub(crate) tls_key: Option<PathBuf>,
     /// End when standard input does, as it does when the starting process is gone
     #[arg(long)]
     pub(crate) until_stdin_closes: bool,
@@ -49,15 +59,21 @@ pub(crate) struct Sink {
     listener: TcpListener,
     service: Arc<Service>,
     frame_size: u32,
+    tls: Option<TlsAcceptor>,
     until_stdin_closes: bool,
 }
 
 impl Sink {
     pub(crate) async fn bind(settings: &Settings) -> anyhow::Result<Self> {
+        let tls = match (&settings.tls_certificate, &settings.tls_key) {
+            (Some(certificate), Some(key)) => Some(tls::acceptor(certificate, key)?),
+            _ => None,
+        };
         Ok(Self {
             listener: TcpListener::bind(settings.listen).await?,
             service: Arc::new(Service::new(settings.faults.clone())),
             frame_size: settings.frame_size,
+            tls,
             until_stdin_closes: settings.until_stdin_closes,
         })
     }
@@ -72,12 +88,13 @@ impl Sink {
             listener,
             service,
             frame_size,
+            tls,
             until_stdin_closes,
         } = self;
         let accept = async move {
             loop {
                 let (stream, _) = listener.accept().await?;
-                tokio::spawn(connection(stream, service.clone(), frame_size));
+                tokio::spawn(connection(stream, tls.clone(), service.clone(), frame_size));
             }
         };
         tokio::select! {
@@ -101,11 +118,19 @@ async fn stdin_closed(watch: bool) {
     let _ = notice.await;
 }
 
-async fn connection(stream: TcpStream, service: Arc<Service>, frame_size: u32) {
+async fn connection(
+    stream: TcpStream,
+    tls: Option<TlsAcceptor>,
+    service: Arc<Service>,
+    frame_size: u32,
+) {
     // Without it answers of a few bytes would wait for the peer's delayed ACK.
     if stream.set_nodelay(true).is_err() {
         return;
     }
+    let Ok(stream) = tls::accept(tls.as_ref(), stream).await else {
+        return;
+    };
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http2()

@@ -10,6 +10,8 @@ async fn start(faults: Faults) -> SocketAddr {
         listen: ([127, 0, 0, 1], 0).into(),
         faults,
         frame_size: 16_384,
+        tls_certificate: None,
+        tls_key: None,
         until_stdin_closes: false,
     })
     .await
