@@ -1,1 +1,50 @@
-fn main() {}
+//! The binary: command line, tables of components, and the life of the process.
+
+mod cli;
+mod configuration;
+mod generate;
+mod registry;
+mod report;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use cli::{Cli, Command};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // One TLS provider for every client and server; a second call would be the only error.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    match dispatch(&cli) {
+        Ok(code) => code,
+        Err(error) => {
+            report::failure(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
+    match &cli.command {
+        None => run::run(&cli.sources),
+        Some(Command::Validate) => report::validate(&cli.sources),
+        Some(Command::Compat { file }) => report::compat(file, &cli.sources),
+        Some(Command::Components) => report::components(),
+        Some(Command::PrintConfig { mode, format }) => {
+            report::print_config(&cli.sources, *mode, *format)
+        }
+        Some(Command::Schema) => report::schema(),
+        Some(Command::Generate(options)) => {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
+            runtime.block_on(generate::run(options))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Command::Featuregate { .. }) => report::feature_gates(),
+    }
+}
