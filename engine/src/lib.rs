@@ -18,6 +18,7 @@ mod ledger;
 mod memory;
 mod run;
 mod sink;
+pub mod telemetry;
 #[cfg(test)]
 mod testing;
 mod wiring;

@@ -1,8 +1,10 @@
 //! The process's own metrics as text, encoded by `prometheus-client`.
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, LabelSetEncoder};
-use prometheus_client::encoding::{EncodeLabel, MetricEncoder};
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeLabelSet, EncodeMetric, LabelSetEncoder,
+};
+use prometheus_client::encoding::{EncodeLabel, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry as Encoder;
 use tidegate_component::metrics::{Family, Labels, Registry, Series};
@@ -63,7 +65,7 @@ impl Collector for Families {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         for (name, family) in self.registry.families() {
             let kind = kind(&family);
-            let mut samples = encoder.encode_descriptor(&name, help(&family), None, kind)?;
+            let mut samples = encoder.encode_descriptor(&name, &family.help, None, kind)?;
             for (labels, series) in &family.series {
                 let labels = Pairs(&self.constant, labels);
                 let sample = samples.encode_family(&labels)?;
@@ -76,15 +78,10 @@ impl Collector for Families {
 
 fn kind(family: &Family) -> MetricType {
     match family.series.values().next() {
-        Some(Series::Counter(_)) => MetricType::Counter,
+        Some(Series::Counter(_) | Series::CounterOf(_)) => MetricType::Counter,
         Some(Series::Histogram(_)) => MetricType::Histogram,
-        Some(Series::Gauge(_)) | None => MetricType::Gauge,
+        Some(Series::Gauge(_) | Series::GaugeOf(_)) | None => MetricType::Gauge,
     }
-}
-
-/// The encoder ends the sentence itself.
-fn help(family: &Family) -> &str {
-    family.help.trim_end_matches('.')
 }
 
 struct Pairs<'a>(&'a Labels, &'a Labels);
@@ -103,23 +100,20 @@ struct Sample<'a>(&'a Series);
 impl EncodeMetric for Sample<'_> {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), std::fmt::Error> {
         match self.0 {
-            Series::Counter(counter) => {
-                encoder.encode_counter::<prometheus_client::encoding::NoLabelSet, u64, u64>(
-                    &counter.value(),
-                    None,
-                )
-            }
+            Series::Counter(counter) => count(encoder, counter.value()),
+            Series::CounterOf(reading) => count(encoder, reading.value()),
             Series::Gauge(gauge) => encoder.encode_gauge(&gauge.value()),
+            Series::GaugeOf(reading) => encoder.encode_gauge(&reading.value()),
             Series::Histogram(histogram) => {
                 let counts = histogram.buckets();
                 let buckets: Vec<(f64, u64)> = histogram
                     .bounds()
                     .iter()
                     .copied()
-                    .chain([f64::MAX])
+                    .chain([f64::INFINITY])
                     .zip(counts.iter().copied())
                     .collect();
-                encoder.encode_histogram::<prometheus_client::encoding::NoLabelSet>(
+                encoder.encode_histogram::<NoLabelSet>(
                     histogram.sum(),
                     counts.iter().sum(),
                     &buckets,
@@ -131,11 +125,15 @@ impl EncodeMetric for Sample<'_> {
 
     fn metric_type(&self) -> MetricType {
         match self.0 {
-            Series::Counter(_) => MetricType::Counter,
-            Series::Gauge(_) => MetricType::Gauge,
+            Series::Counter(_) | Series::CounterOf(_) => MetricType::Counter,
+            Series::Gauge(_) | Series::GaugeOf(_) => MetricType::Gauge,
             Series::Histogram(_) => MetricType::Histogram,
         }
     }
+}
+
+fn count(mut encoder: MetricEncoder<'_>, value: u64) -> Result<(), std::fmt::Error> {
+    encoder.encode_counter::<NoLabelSet, u64, u64>(&value, None)
 }
 
 #[cfg(test)]
@@ -145,10 +143,18 @@ mod tests {
     fn registry() -> Registry {
         let registry = Registry::default();
         registry
-            .counter("otelcol_exporter_sent_spans", "Spans sent.", &[("exporter", "otlp")])
+            .counter(
+                "otelcol_exporter_sent_spans",
+                "Spans sent.",
+                &[("exporter", "otlp")],
+            )
             .add(3);
-        registry.gauge("otelcol_exporter_queue_size", "Requests queued.", &[]).set(2);
-        registry.histogram("size", "Sizes.", &[], &[1.0, 10.0]).observe(5.0);
+        registry
+            .gauge("otelcol_exporter_queue_size", "Requests queued.", &[])
+            .set(2);
+        registry
+            .histogram("size", "Sizes.", &[], &[1.0, 10.0])
+            .observe(5.0);
         registry
     }
 
@@ -159,8 +165,14 @@ mod tests {
             ..Style::default()
         };
         let text = text(&registry(), &style).unwrap();
-        assert!(text.contains("otelcol_exporter_sent_spans{exporter=\"otlp\"} 3\n"), "{text}");
-        assert!(text.contains("# TYPE otelcol_exporter_sent_spans counter\n"), "{text}");
+        assert!(
+            text.contains("otelcol_exporter_sent_spans{exporter=\"otlp\"} 3\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("# TYPE otelcol_exporter_sent_spans counter\n"),
+            "{text}"
+        );
         assert!(text.contains("otelcol_exporter_queue_size 2\n"), "{text}");
     }
 
@@ -171,11 +183,22 @@ mod tests {
             constant_labels: vec![("service_name".to_owned(), "edge".to_owned())],
         };
         let text = text(&registry(), &style).unwrap();
-        assert!(text.contains("size_bucket{service_name=\"edge\",le=\"1.0\"} 0\n"), "{text}");
-        assert!(text.contains("size_bucket{service_name=\"edge\",le=\"10.0\"} 1\n"), "{text}");
-        assert!(text.contains("size_bucket{service_name=\"edge\",le=\"+Inf\"} 1\n"), "{text}");
         assert!(
-            text.contains("otelcol_exporter_sent_spans_total{service_name=\"edge\",exporter=\"otlp\"} 3\n"),
+            text.contains("size_bucket{le=\"1.0\",service_name=\"edge\"} 0\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("size_bucket{le=\"10.0\",service_name=\"edge\"} 1\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("size_bucket{le=\"+Inf\",service_name=\"edge\"} 1\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains(
+                "otelcol_exporter_sent_spans_total{service_name=\"edge\",exporter=\"otlp\"} 3\n"
+            ),
             "{text}"
         );
     }

@@ -21,7 +21,10 @@ pub fn install(settings: &Logs, resource: &[(String, String)]) {
     let lines = Lines {
         level: level(settings.level),
         json: settings.encoding == Encoding::Json,
-        stdout: settings.output_paths.iter().any(|path| path.value == "stdout"),
+        stdout: settings
+            .output_paths
+            .iter()
+            .any(|path| path.value == "stdout"),
         fields: fields(settings, resource),
         sampling: settings.sampling.enabled.then(|| Sampling {
             tick: settings.sampling.tick.into(),
@@ -71,7 +74,11 @@ impl<S: Subscriber> Layer<S> for Lines {
     fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
         // What libraries say below a warning is for their own developers.
         let ours = metadata.target().starts_with("tidegate");
-        let least = if ours { self.level } else { self.level.min(Level::WARN) };
+        let least = if ours {
+            self.level
+        } else {
+            self.level.min(Level::WARN)
+        };
         *metadata.level() <= least
     }
 

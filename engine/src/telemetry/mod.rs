@@ -147,10 +147,7 @@ fn instance() -> String {
         .clone()
 }
 
-fn constant(
-    prometheus: &Prometheus,
-    resource: &BTreeMap<String, String>,
-) -> Vec<(String, String)> {
+fn constant(prometheus: &Prometheus, resource: &BTreeMap<String, String>) -> Vec<(String, String)> {
     let Some(rules) = &prometheus.with_resource_constant_labels else {
         return Vec::new();
     };
@@ -182,7 +179,9 @@ fn wildcard(pattern: &str, text: &str) -> bool {
 
 fn label_name(key: &str) -> String {
     let legal = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    key.chars().map(|c| if legal(c) { c } else { '_' }).collect()
+    key.chars()
+        .map(|c| if legal(c) { c } else { '_' })
+        .collect()
 }
 
 #[cfg(test)]
