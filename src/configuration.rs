@@ -1,0 +1,104 @@
+//! From the command line to a plan: loading, describing, planning, and saying what is wrong.
+
+use std::io::{IsTerminal, Write};
+
+use anyhow::bail;
+use tidegate_config::{
+    Loaded, Options, Process, Request, Settings, UnknownKeys, describe, go_variables, load,
+};
+use tidegate_document::{Diagnostics, Kind, Paint};
+use tidegate_engine::{Plan, default_workers};
+use tidegate_pdata::Signal;
+
+use crate::cli;
+use crate::registry::registry;
+
+/// What runs where the command line names nothing.
+const DEFAULT: &str = "pipeline.yaml";
+
+/// A configuration that was read as far as it goes.
+pub(crate) struct Configuration {
+    pub(crate) loaded: Loaded,
+    pub(crate) settings: Settings,
+    /// None where something is wrong.
+    pub(crate) plan: Option<Plan>,
+    /// Everything found, errors and warnings.
+    pub(crate) found: Diagnostics,
+}
+
+impl Configuration {
+    /// Reads, describes and plans; whatever is wrong is in `found`.
+    pub(crate) fn read(sources: &cli::Sources) -> anyhow::Result<Self> {
+        let loaded = loaded(sources)?;
+        let surroundings = Process(fetch);
+        let mut found = loaded.diagnostics.clone();
+        found.extend(go_variables(&surroundings));
+        let unknown_keys = match sources.unknown_keys {
+            cli::UnknownKeys::Error => UnknownKeys::Refuse,
+            cli::UnknownKeys::Warn => UnknownKeys::Warn,
+        };
+        let options = Options {
+            unknown_keys,
+            joins,
+        };
+        let settings = describe(&loaded.document, &options, &mut found);
+        let mut planned = Diagnostics::default();
+        let plan = Plan::new(&settings, &registry(), default_workers(), &mut planned);
+        if unknown_keys == UnknownKeys::Warn {
+            planned.demote(Kind::UnknownKey);
+        }
+        found.extend(planned);
+        let plan = plan.filter(|_| !found.has_errors());
+        Ok(Self {
+            loaded,
+            settings,
+            plan,
+            found,
+        })
+    }
+
+    /// Writes everything that was found to the standard error stream.
+    pub(crate) fn report(&self) {
+        let stderr = std::io::stderr();
+        let paint = if stderr.is_terminal() {
+            Paint::Colour
+        } else {
+            Paint::Plain
+        };
+        let text = self.found.render(&self.loaded.sources, paint);
+        let _ = stderr.lock().write_all(text.as_bytes());
+    }
+
+    /// How many errors were found.
+    pub(crate) fn errors(&self) -> usize {
+        self.found.iter().filter(|one| one.is_error()).count()
+    }
+}
+
+/// The document that the command line names, merged and expanded.
+pub(crate) fn loaded(sources: &cli::Sources) -> anyhow::Result<Loaded> {
+    let mut configs = sources.config.clone();
+    if configs.is_empty() {
+        if !std::path::Path::new(DEFAULT).exists() {
+            bail!("there is no {DEFAULT} here; name a configuration with --config PATH");
+        }
+        configs.push(DEFAULT.to_owned());
+    }
+    let request = Request {
+        configs,
+        sets: sources.set.clone(),
+    };
+    Ok(load(&request, &Process(fetch)))
+}
+
+fn joins(connector: &str, from: Signal, to: Signal) -> bool {
+    registry().joins(connector, from, to)
+}
+
+/// Gets a configuration over HTTP.
+fn fetch(address: &str) -> Result<String, String> {
+    Err(format!(
+        "{address} cannot be fetched: this build reads configurations from files, the environment \
+         and the command line"
+    ))
+}
