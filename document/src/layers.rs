@@ -188,7 +188,7 @@ impl Layers {
     pub fn hand_out<T: DeserializeOwned, E: Error>(&mut self) -> Result<T, E> {
         let node = self.parts.next().unwrap_or(Node::null(Span::NONE));
         T::deserialize(crate::de::NodeDeserializer::new(&node))
-            .map_err(|fault| E::custom(fault.into_diagnostic()))
+            .map_err(|fault| E::custom(fault.sealed()))
     }
 }
 

@@ -24,6 +24,17 @@ pub fn of<T: JsonSchema>() -> Schema {
     generator().into_root_schema_for::<T>()
 }
 
+/// Completes a schema that a function makes with the definitions it refers to, as [`of`] does for a type.
+pub fn complete(make: impl FnOnce(&mut SchemaGenerator) -> Schema) -> Schema {
+    let mut generator = generator();
+    let mut schema = make(&mut generator);
+    let definitions = generator.take_definitions(true);
+    if !definitions.is_empty() {
+        schema.insert("$defs".to_owned(), Value::Object(definitions));
+    }
+    schema
+}
+
 /// Gives the names a schema declares under `properties`.
 pub fn keys(schema: &Schema) -> Vec<String> {
     let root = schema.as_value();

@@ -17,6 +17,18 @@ pub(crate) struct Fault {
     path: Vec<String>,
 }
 
+// Control characters that no configuration holds.
+const SEAL: &str = "\u{1}";
+const PATH: char = '\u{2}';
+
+/// The kinds that a fault can be of.
+const KINDS: [Kind; 4] = [
+    Kind::InvalidValue,
+    Kind::WrongType,
+    Kind::Missing,
+    Kind::UnknownKey,
+];
+
 impl Fault {
     fn new(kind: Kind, message: String) -> Self {
         Self {
@@ -43,6 +55,40 @@ impl Fault {
     pub(super) fn under(mut self, step: impl Into<String>) -> Self {
         self.path.push(step.into());
         self
+    }
+
+    /// Writes the fault as a text that [`Error::custom`](de::Error::custom) of this type takes apart again: so it
+    /// keeps its place through a `Deserialize` that knows nothing of it. Without a place it is a plain sentence.
+    pub(crate) fn sealed(mut self) -> String {
+        let Some(span) = self.span.filter(|span| *span != Span::NONE) else {
+            return self.into_diagnostic().to_string();
+        };
+        self.path.reverse();
+        let kind = KINDS
+            .iter()
+            .position(|kind| *kind == self.kind)
+            .unwrap_or(0);
+        let [source, start, end] = span.parts();
+        let place = format!("{source},{start},{end},{kind}");
+        let path = self.path.join(&PATH.to_string());
+        let help = self.help.unwrap_or_default();
+        ["", &place, &path, &self.message, &help].join(SEAL)
+    }
+
+    fn unsealed(text: &str) -> Option<Self> {
+        let mut parts = text.strip_prefix(SEAL)?.splitn(4, SEAL);
+        let (place, path) = (parts.next()?, parts.next()?);
+        let (message, help) = (parts.next()?, parts.next()?);
+        let mut numbers = place.split(',').map_while(|number| number.parse().ok());
+        let span = Span::from_parts([numbers.next()?, numbers.next()?, numbers.next()?]);
+        let kind = usize::try_from(numbers.next()?).ok()?;
+        let steps = path.split(PATH).filter(|step| !step.is_empty());
+        Some(Self {
+            help: (!help.is_empty()).then(|| help.to_owned()),
+            span: Some(span),
+            path: steps.rev().map(str::to_owned).collect(),
+            ..Self::new(*KINDS.get(kind)?, message.to_owned())
+        })
     }
 
     /// Gives the finding, its path relative to the node that was read.
@@ -72,6 +118,9 @@ impl de::Error for Fault {
     /// Takes a message of the form `fault; remedy`.
     fn custom<T: Display>(message: T) -> Self {
         let text = message.to_string();
+        if let Some(fault) = Self::unsealed(&text) {
+            return fault;
+        }
         match text.split_once("; ") {
             Some((fault, remedy)) => Self {
                 help: Some(remedy.to_owned()),

@@ -335,6 +335,39 @@ fn what_serde_finds_has_its_place_and_remedy() {
 }
 
 #[test]
+fn a_fault_inside_a_layer_keeps_its_place() {
+    #[derive(Debug, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    struct Auth {
+        #[serde(default)]
+        ids: Vec<crate::ComponentId>,
+    }
+    layered! {
+        #[derive(Debug)]
+        struct Outer {
+            own: Own,
+            auth: Auth,
+        }
+    }
+    #[derive(Debug, Deserialize, JsonSchema)]
+    struct Document {
+        exporters: BTreeMap<String, Outer>,
+    }
+    let document: Document = good("exporters: {a: {ids: [x], verbose: true}}");
+    let outer = &document.exporters["a"];
+    assert!(outer.own.verbose && outer.auth.ids[0].kind() == "x");
+    let (_, found) =
+        examined::<Document>("exporters:\n  a:\n    verbose: true\n    ids: [x, 5x]\n");
+    insta::assert_snapshot!(found, @r"
+    error[invalid-value]: exporters::a::ids::1: `5x` is not a component's name: a type is a letter, then letters, digits and `_`
+     --> c.yaml:4:14
+      |
+    4 |     ids: [x, 5x]
+      |              ^^
+    ");
+}
+
+#[test]
 fn an_engines_part_is_taken_off_and_the_rest_read_after() {
     let node = yaml::parse_str("{verbose: true, endpoint: x, verbse: 1}").unwrap();
     let mut found = Diagnostics::default();
