@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use tidegate_component::delivery::Delivery as Keys;
 use tidegate_component::delivery::DeliveryDefaults;
 use tidegate_component::metrics::Metrics;
-use tidegate_component::{AnyExporter, ComponentId, Promise, StartError, Workers};
+use tidegate_component::{AnyExporter, ComponentId, Promise, Shared, StartError, Workers};
 use tidegate_pdata::{Batch, Budget, Refusal, Signal};
 use tokio::time::Instant;
 
@@ -119,4 +119,6 @@ pub(crate) struct SinkSettings {
     pub(crate) budget: Arc<Budget>,
     /// The process's own metrics, labelled `exporter`.
     pub(crate) metrics: Metrics,
+    /// What the deliveries of this exporter share over its signals.
+    pub(crate) shared: Shared,
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use tidegate_component::{Delivered, ExportError};
+use tidegate_component::ExportError;
 
 /// Why an attempt failed.
 #[derive(Debug)]
@@ -49,9 +49,7 @@ pub(super) async fn attempt<T>(
 }
 
 /// Makes one call that does not wait, with a panic caught.
-pub(super) fn caught(
-    call: impl FnOnce() -> Result<Delivered, ExportError>,
-) -> Result<Delivered, Failure> {
+pub(super) fn caught<T>(call: impl FnOnce() -> Result<T, ExportError>) -> Result<T, Failure> {
     match std::panic::catch_unwind(AssertUnwindSafe(call)) {
         Ok(Ok(delivered)) => Ok(delivered),
         Ok(Err(error)) => Err(Failure::Export(error)),

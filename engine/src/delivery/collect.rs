@@ -15,8 +15,9 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::books::{Charge, Why};
-use super::job::Job;
-use super::lane::Lane;
+use super::entrance::Next;
+use super::health::Health;
+use super::job::{Job, SHUTTING_DOWN};
 use super::pieces::{front, measure};
 use super::settings::Batching;
 
@@ -75,24 +76,24 @@ impl Collector {
     }
 
     /// Drops what lies in the inbox.
-    pub(super) fn cut_off(&self, lane: &Lane) {
+    pub(super) fn cut_off(&self, health: &Health) {
         while let Some(job) = self.inbox.pop() {
-            lane.drop_job(job, Why::Shutdown, "shutting down");
+            job.dropped(Why::Shutdown, SHUTTING_DOWN, health);
         }
     }
 
     /// Merges until it is dropped.
-    pub(super) async fn run(&self, lane: &Lane) {
+    pub(super) async fn run(&self, out: &impl Next) {
         let mut open: HashMap<Key, Open> = HashMap::new();
         loop {
             while let Some(job) = self.inbox.pop() {
-                self.add(&mut open, job, lane);
+                self.add(&mut open, job, out);
             }
             let now = Instant::now();
             if self.is_hurried() || open.values().any(|batch| batch.until <= now) {
                 let all = self.is_hurried();
                 for (_, due) in open.extract_if(|_, batch| all || batch.until <= now) {
-                    self.send(due, lane);
+                    self.send(due, out);
                 }
             }
             match open.values().map(|batch| batch.until).min() {
@@ -110,14 +111,14 @@ impl Collector {
     }
 
     /// Adds a batch to the open one of its key, and sends what is full.
-    fn add(&self, open: &mut HashMap<Key, Open>, job: Job, lane: &Lane) {
+    fn add(&self, open: &mut HashMap<Key, Open>, job: Job, out: &impl Next) {
         let key = self.key(job.batch().context());
         let mut next = self.open(job);
         let mut held = open.remove(&key);
         let max = self.settings.max.unwrap_or(usize::MAX);
         while self.measure(&next) > max.saturating_sub(held.as_ref().map_or(0, |b| self.measure(b)))
         {
-            let Some(rest) = self.fill(held.take(), next, max, lane) else {
+            let Some(rest) = self.fill(held.take(), next, max, out) else {
                 return;
             };
             next = rest;
@@ -127,14 +128,20 @@ impl Collector {
             Some(held) => held.merged(next),
         };
         if self.measure(&batch) >= self.settings.min {
-            self.send(batch, lane);
+            self.send(batch, out);
         } else {
             open.insert(key, batch);
         }
     }
 
     /// Sends one batch filled up to `max` from `next`, which does not fit as a whole.
-    fn fill(&self, held: Option<Open>, mut next: Open, max: usize, lane: &Lane) -> Option<Open> {
+    fn fill(
+        &self,
+        held: Option<Open>,
+        mut next: Open,
+        max: usize,
+        out: &impl Next,
+    ) -> Option<Open> {
         let (room, sizer) = match &held {
             Some(held) => (max.saturating_sub(self.measure(held)), self.settings.sizer),
             None => (max, self.settings.sizer),
@@ -148,10 +155,10 @@ impl Collector {
         });
         let part = cut.map(|(part, rest)| next.cut(part, rest, sizer));
         match (held, part) {
-            (Some(held), Some(part)) => self.send(held.merged(part), lane),
-            (Some(batch), None) | (None, Some(batch)) => self.send(batch, lane),
+            (Some(held), Some(part)) => self.send(held.merged(part), out),
+            (Some(batch), None) | (None, Some(batch)) => self.send(batch, out),
             (None, None) => {
-                self.send(next, lane);
+                self.send(next, out);
                 return None;
             }
         }
@@ -170,7 +177,7 @@ impl Collector {
         }
     }
 
-    fn send(&self, batch: Open, lane: &Lane) {
+    fn send(&self, batch: Open, out: &impl Next) {
         self.size.fetch_sub(batch.weight, AcqRel);
         let Open {
             payload,
@@ -179,7 +186,7 @@ impl Collector {
             charge,
             ..
         } = batch;
-        lane.submit(Job::new(Batch::new(payload, context, receipt), charge));
+        out.submit(Job::new(Batch::new(payload, context, receipt), charge));
     }
 
     fn measure(&self, batch: &Open) -> usize {

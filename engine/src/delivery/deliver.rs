@@ -14,13 +14,13 @@ use super::lane::Lane;
 use super::waiting::For;
 
 /// The longest wait between attempts while the lane empties itself.
-const LAST_WAIT: Duration = Duration::from_secs(1);
+pub(super) const LAST_WAIT: Duration = Duration::from_secs(1);
 
 impl Lane {
     /// Tries a batch and ends it, lets it wait, or takes it apart.
     pub(super) async fn deliver(&self, mut job: Job) {
         if job.began.is_none() && job.batch().receipt().is_expired() {
-            self.drop_job(job, Why::Expired, "the sender gave up");
+            job.dropped(Why::Expired, "the sender gave up", &self.health);
             return;
         }
         let now = Instant::now();
@@ -32,7 +32,7 @@ impl Lane {
         match self.call(&job).await {
             Ok(delivered) => {
                 self.health.well();
-                self.end_delivered(job, &delivered);
+                job.delivered(&delivered, &self.health);
             }
             Err(Failure::Export(ExportError::Permanent {
                 divisible: true,
@@ -46,7 +46,7 @@ impl Lane {
     /// Until when no call may be made.
     fn held_back(&self, now: Instant) -> Option<Instant> {
         // Without retries nothing may wait, and at the end there is no time to.
-        if self.settings.retry.is_none() || self.is_draining() {
+        if self.entrance.settings.retry.is_none() || self.is_draining() {
             return None;
         }
         match self.breaker.leave(now) {
@@ -56,7 +56,7 @@ impl Lane {
     }
 
     fn hold_back(&self, job: Job, until: Instant) {
-        let allowed = match (&self.settings.retry, job.began) {
+        let allowed = match (&self.entrance.settings.retry, job.began) {
             (Some(backoff), Some(began)) => backoff.allows(began, until),
             _ => true,
         };
@@ -64,14 +64,14 @@ impl Lane {
             self.wait(job, until, For::Breaker);
         } else {
             let error = self.health.error().unwrap_or_default();
-            self.drop_job(job, Why::RetryExhausted, &error);
+            job.dropped(Why::RetryExhausted, &error, &self.health);
         }
     }
 
     /// Makes one call and tells the breaker.
     pub(super) async fn call(&self, job: &Job) -> Result<Delivered, Failure> {
         let call = self.exporter.export(job.batch());
-        let result = attempt(call, self.settings.timeout, &self.name).await;
+        let result = attempt(call, self.entrance.settings.timeout, &self.name).await;
         let now = Instant::now();
         match &result {
             Ok(_) | Err(Failure::Export(ExportError::Permanent { .. })) => {
@@ -91,12 +91,12 @@ impl Lane {
             Failure::Panic(said) => {
                 let error = format!("the exporter panicked: {said}");
                 self.health.failed(&error, Fate::Dropping);
-                self.drop_job(job, Why::Panic, &error);
+                job.dropped(Why::Panic, &error, &self.health);
             }
             Failure::Export(error @ ExportError::Permanent { .. }) => {
                 let error = chain(&error);
                 self.health.failed(&error, Fate::Dropping);
-                self.drop_job(job, Why::Permanent, &error);
+                job.dropped(Why::Permanent, &error, &self.health);
             }
             Failure::Export(error) => {
                 self.retry(job, wish(&error), &chain(&error));
@@ -106,9 +106,9 @@ impl Lane {
 
     /// Lets a batch wait for its next attempt, or drops it where there is none.
     pub(super) fn retry(&self, mut job: Job, asked: Option<Duration>, error: &str) {
-        let Some(backoff) = &self.settings.retry else {
+        let Some(backoff) = &self.entrance.settings.retry else {
             self.health.failed(error, Fate::Dropping);
-            self.drop_job(job, Why::RetryOff, error);
+            job.dropped(Why::RetryOff, error, &self.health);
             return;
         };
         let now = Instant::now();
@@ -126,7 +126,7 @@ impl Lane {
             }
             None => {
                 self.health.failed(error, Fate::Dropping);
-                self.drop_job(job, Why::RetryExhausted, error);
+                job.dropped(Why::RetryExhausted, error, &self.health);
             }
         }
     }

@@ -10,7 +10,7 @@ use std::sync::atomic::{
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tidegate_pdata::Signal;
+use tidegate_component::Delivered;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
@@ -37,11 +37,12 @@ impl Fate {
     }
 }
 
-/// The health of one exporter for one signal.
+/// The health of one exporter.
 #[derive(Debug)]
 pub(super) struct Health {
     exporter: Arc<str>,
-    signal: Signal,
+    /// What it delivers: a signal, or all.
+    data: &'static str,
     failing: AtomicBool,
     state: Mutex<State>,
     losses: [Seldom; Why::COUNT],
@@ -101,10 +102,10 @@ impl Seldom {
 }
 
 impl Health {
-    pub(super) fn new(exporter: Arc<str>, signal: Signal) -> Self {
+    pub(super) fn new(exporter: Arc<str>, data: &'static str) -> Self {
         Self {
             exporter,
-            signal,
+            data,
             failing: AtomicBool::new(false),
             state: Mutex::default(),
             losses: std::array::from_fn(|_| Seldom::new()),
@@ -130,7 +131,7 @@ impl Health {
         let told = std::mem::take(&mut state.told_failing);
         drop(state);
         if told {
-            info!(exporter = %self.exporter, signal = %self.signal, "the exporter delivers again");
+            info!(exporter = %self.exporter, signal = self.data, "the exporter delivers again");
         }
     }
 
@@ -149,9 +150,9 @@ impl Health {
         if news {
             warn!(
                 exporter = %self.exporter,
-                signal = %self.signal,
+                signal = self.data,
                 error,
-                data = fate.name(),
+                fate = fate.name(),
                 "the exporter does not deliver"
             );
         }
@@ -162,12 +163,21 @@ impl Health {
         if let Some(items) = self.losses[why as usize].tell(items as u64) {
             warn!(
                 exporter = %self.exporter,
-                signal = %self.signal,
+                signal = self.data,
                 reason = why.name(),
                 items,
                 error,
                 "items were dropped"
             );
+        }
+    }
+
+    /// Tells what the peer rejected of what it took.
+    pub(super) fn rejected(&self, delivered: &Delivered) {
+        if delivered.rejected > 0 {
+            let message = delivered.message.as_deref().unwrap_or("no reason given");
+            let items = usize::try_from(delivered.rejected).unwrap_or(usize::MAX);
+            self.lost(Why::RejectedByPeer, items, message);
         }
     }
 
@@ -189,7 +199,7 @@ mod tests {
     }
 
     fn health() -> Health {
-        Health::new("otlp".into(), Signal::Traces)
+        Health::new("otlp".into(), "traces")
     }
 
     #[tokio::test(start_paused = true)]

@@ -65,7 +65,7 @@ impl Isolation<'_> {
             .then(|| pieces::halve(whole.batch().payload()))
             .flatten();
         let Some((front, rest)) = halves else {
-            self.lane.drop_job(whole, Why::Permanent, self.reason);
+            whole.dropped(Why::Permanent, self.reason, &self.lane.health);
             return;
         };
         let front = whole.cut(front, rest);
@@ -86,13 +86,13 @@ impl Isolation<'_> {
                 self.taken = true;
                 // The peer is not one that rejects everything: no call need be spared.
                 self.calls += std::mem::take(&mut self.spared);
-                self.lane.end_delivered(part, &delivered);
+                part.delivered(&delivered, &self.lane.health);
             }
             Err(Failure::Export(ExportError::Permanent {
                 divisible: true, ..
             })) if part.items() > 1 => self.rejected.push_back(part),
             Err(Failure::Export(error @ ExportError::Permanent { .. })) => {
-                self.lane.drop_job(part, Why::Permanent, &chain(&error));
+                part.dropped(Why::Permanent, &chain(&error), &self.lane.health);
             }
             Err(Failure::Export(error)) => {
                 let asked = wish(&error);

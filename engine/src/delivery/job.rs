@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use tidegate_component::Delivered;
 use tidegate_pdata::{Batch, Context, Outcome, Payload, Receipt, Refusal};
 use tokio::time::Instant;
 
 use super::books::{Charge, End, Why};
+use super::health::Health;
 
 /// Calls that the isolation of bad records may cost a batch, beyond its first.
 pub(super) const EXTRA_CALLS: u32 = 64;
@@ -15,6 +17,9 @@ pub(super) const COME_AGAIN: Duration = Duration::from_secs(1);
 
 /// What is said of a queue that has no room.
 pub(super) const QUEUE_FULL: &str = "the sending queue is full";
+
+/// What is said to those whose data is cut off at the end.
+pub(super) const SHUTTING_DOWN: &str = "shutting down";
 
 /// A batch that somebody must end.
 #[derive(Debug)]
@@ -61,13 +66,17 @@ impl Job {
     }
 
     /// Ends it as delivered, but for what the peer rejected.
-    pub(super) fn delivered(self, rejected: u64) {
-        self.charge.end(End::Delivered { rejected });
+    pub(super) fn delivered(self, delivered: &Delivered, health: &Health) {
+        health.rejected(delivered);
+        self.charge.end(End::Delivered {
+            rejected: delivered.rejected,
+        });
         self.batch.into_parts().2.settle(&Outcome::Delivered);
     }
 
-    /// Ends it as dropped; `error` is what a sender hears that still waits.
-    pub(super) fn dropped(self, why: Why, error: &str) {
+    /// Ends it as dropped; `error` is what the log and a sender that still waits are told.
+    pub(super) fn dropped(self, why: Why, error: &str, health: &Health) {
+        health.lost(why, self.items(), error);
         self.charge.end(End::Dropped(why));
         self.batch.into_parts().2.settle(&outcome(why, error));
     }
@@ -109,7 +118,7 @@ pub(super) fn outcome(why: Why, error: &str) -> Outcome {
         Why::QueueFull => refused(QUEUE_FULL),
         Why::RetryExhausted | Why::RetryOff => refused("the exporter cannot deliver"),
         Why::Expired => refused("the time for an answer is over"),
-        Why::Shutdown => refused("shutting down"),
+        Why::Shutdown => refused(SHUTTING_DOWN),
         Why::Lost => Outcome::Lost,
     }
 }

@@ -14,8 +14,10 @@ mod attempt;
 mod backoff;
 mod books;
 mod breaker;
+mod bulk;
 mod collect;
 mod deliver;
+mod entrance;
 mod handover;
 mod health;
 mod isolate;
@@ -26,6 +28,7 @@ mod pieces;
 mod remote;
 mod settings;
 mod sync;
+mod tasks;
 mod waiting;
 
 #[cfg(test)]
@@ -54,8 +57,11 @@ pub(crate) fn sink(around: SinkSettings) -> Result<Arc<dyn Sink>, Vec<BuildError
             let exporter = Arc::clone(exporter);
             Arc::new(remote::Remote::new(exporter, settings, books, &around))
         }
-        AnyExporter::Bulk(_) | AnyExporter::Inline(_) => {
-            let what = "exporters that collect batches into objects are not built yet";
+        AnyExporter::Bulk(exporter) => {
+            Arc::new(bulk::Bulk::new(exporter, settings, books, &around))
+        }
+        AnyExporter::Inline(_) => {
+            let what = "takes batches on the spot and has no delivery";
             return Err(vec![BuildError::at("", what)]);
         }
     })

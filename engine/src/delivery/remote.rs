@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tidegate_component::{Exporter, Promise, StartError};
-use tidegate_pdata::{Batch, Refusal};
+use tidegate_pdata::Batch;
 use tokio::time::Instant;
 
 use super::books::Books;
 use super::health::Health as Pulse;
 use super::lane::Lane;
-use super::settings::{Overflow, Settings};
+use super::settings::Settings;
 use crate::sink::{Account, Depth, Health, Room, Sink, SinkSettings};
 
 /// A lane as the graph sees it.
@@ -23,35 +23,10 @@ impl Remote {
         books: Arc<Books>,
         around: &SinkSettings,
     ) -> Self {
-        let name: Arc<str> = around.id.to_string().into();
-        let health = Pulse::new(Arc::clone(&name), around.signal);
-        Self(Lane::new(
-            name,
-            exporter,
-            settings,
-            books,
-            health,
-            around.workers.clone(),
-        ))
-    }
-}
-
-/// Whether the door may let more in before a queue with these books.
-pub(super) fn room(overflow: Overflow, books: &Books, refusal: impl FnOnce() -> Refusal) -> Room {
-    match overflow {
-        Overflow::DropNew | Overflow::DropOldest => Room::Free,
-        Overflow::Refuse | Overflow::Wait if !books.is_full() => Room::Free,
-        Overflow::Refuse => Room::Refused(refusal()),
-        Overflow::Wait => Room::Later,
-    }
-}
-
-/// What a sink promises whose settings say whether it carries receipts.
-pub(super) const fn promise(settings: &Settings) -> Promise {
-    if settings.carries {
-        Promise::Delivered
-    } else {
-        Promise::Memory
+        let name: Arc<str> = around.id.as_str().into();
+        let health = Pulse::new(Arc::clone(&name), around.signal.name());
+        let workers = around.workers.clone();
+        Self(Lane::new(name, exporter, settings, books, health, workers))
     }
 }
 
@@ -62,24 +37,23 @@ impl Sink for Remote {
     }
 
     fn room(&self) -> Room {
-        let lane = &self.0;
-        room(lane.settings.overflow, &lane.books, || lane.refusal())
+        self.0.entrance.room(|| self.0.refusal())
     }
 
     fn promise(&self) -> Promise {
-        promise(&self.0.settings)
+        self.0.entrance.promise()
     }
 
     fn binds(&self) -> bool {
-        self.0.settings.binds
+        self.0.entrance.settings.binds
     }
 
     fn depth(&self) -> Depth {
-        self.0.books.depth()
+        self.0.entrance.books.depth()
     }
 
     fn account(&self) -> Account {
-        self.0.books.account()
+        self.0.entrance.books.account()
     }
 
     fn health(&self) -> Health {

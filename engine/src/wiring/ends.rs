@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tidegate_component::{AnyExporter, BuildError, ComponentId, Promise};
+use tidegate_component::{AnyExporter, BuildError, ComponentId, Promise, Shared};
 use tidegate_pdata::Signal;
 
 use super::{ExporterPart, Fault, Kind, Parts, Surroundings, context, signal_context};
@@ -31,9 +31,10 @@ impl Ends {
                     continue;
                 }
             };
+            let shared = Shared::default();
             for signal in Signal::ALL {
                 if used(parts, id, signal) {
-                    let end = ends.end(parts, (id, part), &exporter, signal, around);
+                    let end = ends.end(parts, (id, part), (&exporter, &shared), signal, around);
                     if let Err(errors) = end {
                         faults.extend(errors.into_iter().map(|error| fault(id, error)));
                         // The same keys serve every signal: one report is enough.
@@ -50,7 +51,7 @@ impl Ends {
         &mut self,
         parts: &Parts,
         (id, part): (&ComponentId, &ExporterPart),
-        exporter: &AnyExporter,
+        (exporter, shared): (&AnyExporter, &Shared),
         signal: Signal,
         around: &Surroundings,
     ) -> Result<(), Vec<BuildError>> {
@@ -70,6 +71,7 @@ impl Ends {
                 workers: around.workers.clone(),
                 budget: Arc::clone(&around.budget),
                 metrics: context.metrics.clone(),
+                shared: shared.clone(),
             };
             let sink = (around.sink)(settings)?;
             self.sinks.push(SinkEnd {

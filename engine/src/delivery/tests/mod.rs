@@ -14,9 +14,9 @@ use std::time::Duration;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use prost::Message;
-use tidegate_component::AnyExporter;
 use tidegate_component::delivery::{Delivery as Keys, DeliveryDefaults, SendingQueue};
 use tidegate_component::metrics::{Metrics, Registry, Series};
+use tidegate_component::{AnyExporter, Shared};
 use tidegate_pdata::{Batch, Budget, Context, Payload, Pending, Receipt, Segment, Signal};
 use tokio::time::Instant;
 
@@ -54,6 +54,7 @@ impl Rig {
             workers: pool.workers(),
             budget: Arc::clone(&budget),
             metrics: Metrics::new(metrics.clone(), &[("exporter", "otlp")]),
+            shared: Shared::default(),
         };
         let sink = super::sink(settings).unwrap();
         sink.start().await.unwrap();
@@ -144,7 +145,7 @@ async fn settle() {
     }
 }
 
-fn secs(seconds: u64) -> Duration {
+pub(super) fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
@@ -173,8 +174,17 @@ fn batch(records: &[u32], receipt: Receipt) -> Batch {
     Batch::new(payload(records), Context::default(), receipt)
 }
 
+/// The same bytes as a batch of any signal.
+pub(super) fn batch_of(signal: Signal, records: &[u32], receipt: Receipt) -> Batch {
+    let mut of_signal = Payload::empty(signal);
+    for segment in payload(records).into_segments() {
+        of_signal.push(segment);
+    }
+    Batch::new(of_signal, Context::default(), receipt)
+}
+
 /// The records of a payload.
-fn records(payload: &Payload) -> Vec<u32> {
+pub(super) fn records(payload: &Payload) -> Vec<u32> {
     let segments = payload.segments().iter();
     let requests = segments.map(|s| ExportLogsServiceRequest::decode(&**s.bytes()).unwrap());
     requests

@@ -1,0 +1,105 @@
+//! The commit of one sealed object, with retry and timeout.
+
+use std::sync::Arc;
+
+use tidegate_component::{ExportError, Sealed};
+use tokio::time::Instant;
+
+use super::driver::Driver;
+use crate::delivery::attempt::{Failure, attempt, caught, chain, wish};
+use crate::delivery::books::Why;
+use crate::delivery::deliver::LAST_WAIT;
+use crate::delivery::health::Fate;
+
+/// How a commit ended: well, or for what reason and with what error.
+pub(super) type Ended = Result<(), (Why, String)>;
+
+/// Lets go of an object that is not committed when its commit is given up or cut off.
+struct Hold<'a> {
+    driver: &'a Driver,
+    sealed: &'a Sealed,
+    committed: bool,
+}
+
+impl Drop for Hold<'_> {
+    fn drop(&mut self) {
+        if !self.committed {
+            self.driver.let_go(self.sealed);
+        }
+    }
+}
+
+impl Driver {
+    /// Tries until the object is committed or must be given up.
+    pub(super) async fn commit(&self, sealed: &Arc<Sealed>) -> Ended {
+        let mut hold = Hold {
+            driver: self,
+            sealed,
+            committed: false,
+        };
+        let (began, mut failures) = (Instant::now(), 0);
+        let ended = loop {
+            let call = self.exporter.commit(sealed);
+            let Err(failure) = attempt(call, self.settings.timeout, &self.name).await else {
+                hold.committed = true;
+                self.health().well();
+                return Ok(());
+            };
+            failures += 1;
+            match self.wait_after(failure, failures, began).await {
+                Ok(()) => {}
+                Err(given_up) => break given_up,
+            }
+        };
+        self.health().failed(&ended.1, Fate::Dropping);
+        self.health().lost(ended.0, sealed.items(), &ended.1);
+        Err(ended)
+    }
+
+    /// Tells the exporter that an object will not be committed.
+    pub(super) fn let_go(&self, sealed: &Sealed) {
+        if let Err(Failure::Panic(said)) = caught(|| {
+            self.exporter.abandon(sealed);
+            Ok(())
+        }) {
+            tracing::error!(exporter = %self.name, said, "abandoning an object panicked");
+        }
+    }
+
+    /// Waits for the next attempt, where there is one.
+    async fn wait_after(
+        &self,
+        failure: Failure,
+        failures: u32,
+        began: Instant,
+    ) -> Result<(), (Why, String)> {
+        let error = match failure {
+            Failure::Panic(said) => {
+                return Err((Why::Panic, format!("the exporter panicked: {said}")));
+            }
+            Failure::Export(error) => error,
+        };
+        let text = chain(&error);
+        if matches!(error, ExportError::Permanent { .. }) {
+            return Err((Why::Permanent, text));
+        }
+        let Some(backoff) = &self.settings.retry else {
+            return Err((Why::RetryOff, text));
+        };
+        let now = Instant::now();
+        let Some(at) = backoff.next(failures, wish(&error), began, now) else {
+            return Err((Why::RetryExhausted, text));
+        };
+        self.health().failed(&text, Fate::Retrying);
+        let hurried = self.hurried();
+        if self.is_draining() {
+            tokio::time::sleep_until(at.min(now + LAST_WAIT)).await;
+        } else {
+            tokio::select! {
+                () = tokio::time::sleep_until(at) => {}
+                () = hurried => {}
+            }
+        }
+        Ok(())
+    }
+}

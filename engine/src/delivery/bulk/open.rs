@@ -1,0 +1,80 @@
+//! The batches whose items lie in objects that are not committed yet.
+
+use std::collections::HashMap;
+
+use tidegate_component::{Position, Sealed};
+use tidegate_pdata::{Outcome, Receipt};
+
+use crate::delivery::books::{Beyond, End, Why};
+use crate::delivery::job::outcome;
+
+/// Batches by position.
+#[derive(Debug, Default)]
+pub(super) struct Open(HashMap<Position, Held>);
+
+#[derive(Debug)]
+struct Held {
+    items: Beyond,
+    receipt: Receipt,
+    /// What became of a part that was not delivered.
+    failure: Option<Outcome>,
+}
+
+impl Open {
+    /// Keeps a batch open until all of its items have ended.
+    pub(super) fn insert(&mut self, position: Position, items: Beyond, receipt: Receipt) {
+        let held = Held {
+            items,
+            receipt,
+            failure: None,
+        };
+        self.0.insert(position, held);
+        self.close(position);
+    }
+
+    /// Ends what lies in an object that was committed.
+    pub(super) fn committed(&mut self, sealed: &Sealed) {
+        self.end(sealed, End::Delivered { rejected: 0 }, None);
+    }
+
+    /// Ends what lies in an object that was given up.
+    pub(super) fn given_up(&mut self, sealed: &Sealed, why: Why, error: &str) {
+        self.end(sealed, End::Dropped(why), Some(&outcome(why, error)));
+    }
+
+    /// Ends all that is open: no object has it.
+    pub(super) fn give_up_all(&mut self, why: Why, error: &str) -> usize {
+        let mut items = 0;
+        for (_, mut held) in self.0.drain() {
+            items += held.items.items();
+            held.items.end(usize::MAX, End::Dropped(why));
+            held.receipt.settle(&outcome(why, error));
+        }
+        items
+    }
+
+    /// Whether nothing is open.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn end(&mut self, sealed: &Sealed, end: End, failure: Option<&Outcome>) {
+        for part in &sealed.parts {
+            if let Some(held) = self.0.get_mut(&part.position) {
+                held.items.end(part.items, end);
+                held.failure = failure.cloned().or_else(|| held.failure.take());
+                self.close(part.position);
+            }
+        }
+    }
+
+    fn close(&mut self, position: Position) {
+        let ended = |held: &Held| held.items.items() == 0;
+        if self.0.get(&position).is_some_and(ended)
+            && let Some(held) = self.0.remove(&position)
+        {
+            let outcome = held.failure.unwrap_or(Outcome::Delivered);
+            held.receipt.settle(&outcome);
+        }
+    }
+}
