@@ -16,16 +16,11 @@ pub(super) fn front(payload: &Payload, size: usize, sizer: Sizer) -> Option<(Pay
     let size = NonZeroUsize::new(size)?;
     let (front, rest) = match sizer {
         Sizer::Requests | Sizer::Items => payload.clone().split_items(size.get()),
-        Sizer::Bytes => {
-            let mut pieces = payload.clone().chunk_bytes(size).into_iter();
-            let front = pieces.next().filter(|piece| piece.bytes() <= size.get())?;
-            let rest = pieces.fold(Payload::empty(payload.signal()), |mut rest, piece| {
-                rest.append(piece);
-                rest
-            });
-            (front, rest)
-        }
+        Sizer::Bytes => payload.clone().split_bytes(size),
     };
+    if sizer == Sizer::Bytes && front.bytes() > size.get() {
+        return None;
+    }
     (!front.is_empty() && !rest.is_empty()).then_some((front, rest))
 }
 

@@ -50,7 +50,7 @@ impl Payload {
         if self.items() <= count {
             return (self, Self::empty(signal));
         }
-        let mut pieces = cut(&self, Limits::items(count, usize::MAX)).into_iter();
+        let mut pieces = cut(&self, Limit::items(count), Limit::NONE).into_iter();
         let mut piece = || pieces.next().unwrap_or_else(|| Self::empty(signal));
         (piece(), piece())
     }
@@ -61,7 +61,8 @@ impl Payload {
         if self.items() <= count.get() {
             return vec![self];
         }
-        cut(&self, Limits::items(count.get(), count.get()))
+        let limit = Limit::items(count.get());
+        cut(&self, limit, limit)
     }
 
     /// Two halves by items; `None` where there is no second half.
@@ -80,7 +81,21 @@ impl Payload {
         if self.bytes() <= limit.get() {
             return vec![self];
         }
-        cut(&self, Limits::bytes(limit.get()))
+        let limit = Limit::bytes(limit.get());
+        cut(&self, limit, limit)
+    }
+
+    /// As many records from the front as fit in `limit` bytes, and the rest; the front is the
+    /// first record alone where not even that fits. Segments that fit are not cut.
+    #[must_use]
+    pub fn split_bytes(self, limit: NonZeroUsize) -> (Self, Self) {
+        let signal = self.signal();
+        if self.bytes() <= limit.get() {
+            return (self, Self::empty(signal));
+        }
+        let mut pieces = cut(&self, Limit::bytes(limit.get()), Limit::NONE).into_iter();
+        let mut piece = || pieces.next().unwrap_or_else(|| Self::empty(signal));
+        (piece(), piece())
     }
 
     /// Deals the records over `outputs` payloads: each to the one that `key` says, counted
@@ -149,26 +164,29 @@ fn trace_id(signal: Signal, record: &[u8]) -> &[u8] {
 }
 
 /// When a piece is full.
-struct Limits {
+#[derive(Clone, Copy)]
+struct Limit {
     items: usize,
-    /// What `items` is from the second piece on.
-    items_later: usize,
     bytes: usize,
 }
 
-impl Limits {
-    const fn items(first: usize, later: usize) -> Self {
+impl Limit {
+    const NONE: Self = Self {
+        items: usize::MAX,
+        bytes: usize::MAX,
+    };
+
+    const fn items(items: usize) -> Self {
         Self {
-            items: first,
-            items_later: later,
-            bytes: usize::MAX,
+            items,
+            ..Self::NONE
         }
     }
 
     const fn bytes(bytes: usize) -> Self {
         Self {
             bytes,
-            ..Self::items(usize::MAX, usize::MAX)
+            ..Self::NONE
         }
     }
 }
@@ -177,23 +195,25 @@ impl Limits {
 struct Cutter {
     full: Vec<Plan>,
     current: Plan,
-    limits: Limits,
+    /// The limit of the current piece, and that of every later one.
+    limit: Limit,
+    later: Limit,
 }
 
-fn cut(payload: &Payload, limits: Limits) -> Vec<Payload> {
+fn cut(payload: &Payload, first: Limit, later: Limit) -> Vec<Payload> {
     let mut cutter = Cutter {
         full: Vec::new(),
         current: Plan::default(),
-        limits,
+        limit: first,
+        later,
     };
     for (source, segment) in payload.segments().iter().enumerate() {
-        if cutter.current.items() == cutter.limits.items {
+        if cutter.current.items() == cutter.limit.items {
             cutter.next_piece();
         }
         if cutter.has_room_for(segment) {
             cutter.current.take(source, segment);
-        } else if cutter.limits.bytes >= segment.bytes().len() && cutter.limits.items == usize::MAX
-        {
+        } else if cutter.limit.bytes >= segment.bytes().len() && cutter.limit.items == usize::MAX {
             cutter.next_piece();
             cutter.current.take(source, segment);
         } else {
@@ -213,13 +233,13 @@ impl Cutter {
     fn has_room_for(&self, segment: &Segment) -> bool {
         let items = self.current.items() + segment.items();
         let bytes = self.current.closed_size() + segment.bytes().len();
-        items <= self.limits.items && bytes <= self.limits.bytes
+        items <= self.limit.items && bytes <= self.limit.bytes
     }
 
     fn put(&mut self, found: &Found<'_, '_>) {
-        let is_full = self.current.items() + found.items > self.limits.items
-            || self.limits.bytes < usize::MAX
-                && self.current.size_with(found.frames, found.range().len()) > self.limits.bytes;
+        let is_full = self.current.items() + found.items > self.limit.items
+            || self.limit.bytes < usize::MAX
+                && self.current.size_with(found.frames, found.range().len()) > self.limit.bytes;
         if is_full && !self.current.is_empty() {
             self.next_piece();
         }
@@ -228,6 +248,6 @@ impl Cutter {
 
     fn next_piece(&mut self) {
         self.full.push(std::mem::take(&mut self.current));
-        self.limits.items = self.limits.items_later;
+        self.limit = self.later;
     }
 }

@@ -86,6 +86,17 @@ proptest! {
     }
 
     #[test]
+    fn front_by_bytes_fits_unless_one_record_does_not(
+        payload in arbitrary_payload(),
+        limit in 1..3000_usize,
+    ) {
+        let (front, rest) = payload.clone().split_bytes(count(limit));
+        let parts = front.items() + laid_flat(&front).barren.len();
+        prop_assert!(front.bytes() <= limit || parts <= 1);
+        check_pieces(&payload, &[front, rest]);
+    }
+
+    #[test]
     fn partitions_hold_their_records_in_order(payload in arbitrary_payload(), outputs in 1..6_usize) {
         let mut dealt = Vec::new();
         let pieces = payload.clone().partition(count(outputs), |record| {
