@@ -1,5 +1,6 @@
 //! What components share of the network: servers and clients, TLS, gRPC, compression.
 
+pub mod client;
 pub mod compression;
 pub mod grpc;
 pub mod pages;

@@ -1,0 +1,26 @@
+//! Clients: gRPC and HTTP, with the keys that users write for them.
+
+mod call;
+mod channel;
+mod connection;
+mod dial;
+mod endpoint;
+mod grpc;
+mod headers;
+mod http;
+mod message;
+mod pieces;
+mod proxy;
+
+pub use call::CallError;
+pub use dial::DialError;
+pub use endpoint::{Endpoint, InvalidEndpoint, Place};
+pub use grpc::{
+    AuthKeys, GrpcChannel, GrpcClient, GrpcCompression, GrpcSettings, KeepaliveKeys, MiddlewareKeys,
+};
+pub use headers::Headers;
+pub use http::{
+    Answer, Call, CompressionParams, CookieKeys, HttpChannel, HttpClient, HttpCompression,
+    HttpError, HttpSettings, Pieces, retry_after,
+};
+pub use message::Message;
