@@ -37,8 +37,8 @@ pub struct BuildContext {
     pub id: ComponentId,
     /// The kind, as it is called in metric labels: receiver, processor, exporter, connector, extension.
     pub kind: &'static str,
-    /// The pipeline, for processors.
-    pub pipeline: Option<ComponentId>,
+    /// The pipeline's name, as `traces/sampled`, for processors.
+    pub pipeline: Option<String>,
     /// The pipeline's signal, for processors; for a connector the signal it takes.
     pub signal: Option<Signal>,
     /// The worker that will own the instance; 0 where one instance serves all.
@@ -98,7 +98,7 @@ impl BuildContext {
     }
 
     fn counted(&self, metric: &str, help: &str, name: &'static str) -> Reason {
-        let pipeline = self.pipeline.as_ref().map_or("", ComponentId::as_str);
+        let pipeline = self.pipeline.as_deref().unwrap_or_default();
         let signal = self.signal.map_or("", Signal::name);
         let labels = [("pipeline", pipeline), ("signal", signal), ("reason", name)];
         let reason = Reason::new(name, self.metrics.counter(metric, help, &labels));

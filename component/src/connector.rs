@@ -1,7 +1,6 @@
 //! Connectors: an exporter of one pipeline and a receiver of others.
 
 use smallvec::SmallVec;
-use tidegate_document::ComponentId;
 use tidegate_pdata::{Batch, Outcome, Signal};
 use tokio::time::Instant;
 
@@ -11,7 +10,7 @@ use crate::{Outbox, Partition, Promise};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
     /// The pipeline's name, as `traces/sampled`.
-    pub pipeline: ComponentId,
+    pub pipeline: String,
     /// Its signal.
     pub signal: Signal,
 }

@@ -12,7 +12,7 @@ use crate::graph::{Graph, InlineEnd, Make, Node, SinkEnd, Tallies, Totals};
 pub(crate) fn rows(graph: &Graph) -> Vec<LedgerRow> {
     let doors = graph.doors.iter().flat_map(|door| {
         door.edges.iter().map(|edge| LedgerRow {
-            pipeline: graph.pipelines[edge.pipeline].id.to_string(),
+            pipeline: graph.pipelines[edge.pipeline].name.clone(),
             kind: "receiver",
             component: door.receiver.to_string(),
             signal: door.signal.name(),
@@ -37,7 +37,7 @@ fn counted(totals: Totals) -> LedgerRow {
 }
 
 fn node(graph: &Graph, node: &Node) -> LedgerRow {
-    let pipeline = node.pipeline.map(|at| graph.pipelines[at].id.to_string());
+    let pipeline = node.pipeline.map(|at| graph.pipelines[at].name.clone());
     let counts = node.context.reasons.counts().into_iter();
     LedgerRow {
         pipeline: pipeline.unwrap_or_default(),

@@ -16,6 +16,7 @@ mod graph;
 mod intake;
 mod ledger;
 mod memory;
+mod plan;
 mod run;
 mod sink;
 pub mod telemetry;
@@ -25,5 +26,6 @@ mod wiring;
 mod workers;
 
 pub use memory::{default_budget, total_memory};
+pub use plan::{Plan, Registry};
 pub use run::{Engine, Running, StartFailure};
 pub use workers::{Pool, WORKERS_VARIABLE, default_workers};

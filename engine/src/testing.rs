@@ -11,8 +11,8 @@ use tidegate_component::metrics::Registry as MetricsRegistry;
 use tidegate_component::status::LedgerRow;
 use tidegate_component::{
     AnyExporter, BuildContext, BuildError, ComponentId, Connector, Delivered, ExportError,
-    Exporter, Factory, InlineExporter, Intake, Outbox, Processor, Promise, Receiver,
-    ReceiverContext, StartError, async_trait,
+    Exporter, Extension, ExtensionContext, Factory, InlineExporter, Intake, Outbox, Processor,
+    Promise, Receiver, ReceiverContext, StartError, async_trait,
 };
 use tidegate_pdata::{Batch, Budget, Context, Outcome, Payload, Segment, Signal};
 use tokio::time::Instant;
@@ -91,10 +91,20 @@ impl Default for Script {
     }
 }
 
-struct FakeSink {
+pub(crate) struct FakeSink {
     bin: Bin,
     script: Script,
     kept: Mutex<Vec<Batch>>,
+}
+
+impl FakeSink {
+    pub(crate) fn new(bin: Bin, script: Script) -> Self {
+        Self {
+            bin,
+            script,
+            kept: Mutex::default(),
+        }
+    }
 }
 
 #[async_trait]
@@ -302,7 +312,7 @@ impl Rig {
             }
         }
         self.parts.pipelines.push(PipelinePart {
-            id: id(name),
+            name: name.to_owned(),
             signal: signal.unwrap(),
             receivers: ids(receivers),
             processors: ids(processors),
@@ -412,12 +422,8 @@ impl Rig {
         let metrics = MetricsRegistry::default();
         let (scripts, bins) = (self.scripts.clone(), self.bins.clone());
         let sink = move |settings: SinkSettings| {
-            let sink: Arc<dyn Sink> = Arc::new(FakeSink {
-                bin: bins[&settings.id].clone(),
-                script: scripts[&settings.id].clone(),
-                kept: Mutex::default(),
-            });
-            Ok(sink)
+            let (bin, script) = (bins[&settings.id].clone(), scripts[&settings.id].clone());
+            Ok(Arc::new(FakeSink::new(bin, script)) as Arc<dyn Sink>)
         };
         let engine = Engine::with_sinks(pool, budget, metrics, Arc::new(sink));
         let running = engine.start_parts(&self.parts).await?;
@@ -474,4 +480,38 @@ pub(crate) fn row<'a>(rows: &'a [LedgerRow], component: &str, signal: Signal) ->
     let row = found.next().unwrap();
     assert_eq!(found.next(), None, "{component} has several rows");
     row
+}
+
+/// A receiver that brings nothing.
+pub(crate) struct Idle;
+
+#[async_trait]
+impl Receiver for Idle {
+    async fn start(&mut self, _: ReceiverContext) -> Result<(), StartError> {
+        Ok(())
+    }
+
+    async fn stop(&mut self) {}
+}
+
+/// An exporter that takes everything.
+pub(crate) struct Quiet;
+
+#[async_trait]
+impl Exporter for Quiet {
+    async fn export(&self, _: &Batch) -> Result<Delivered, ExportError> {
+        Ok(Delivered::default())
+    }
+}
+
+/// An extension that does nothing.
+pub(crate) struct Still;
+
+#[async_trait]
+impl Extension for Still {
+    async fn start(&self, _: ExtensionContext) -> Result<(), StartError> {
+        Ok(())
+    }
+
+    async fn stop(&self) {}
 }

@@ -104,7 +104,8 @@ pub(crate) enum Make {
 
 /// One pipeline.
 pub(crate) struct Pipeline {
-    pub(crate) id: ComponentId,
+    /// Its name, as `traces/sampled`.
+    pub(crate) name: String,
     pub(crate) signal: Signal,
     /// Receivers and connectors that feed it.
     pub(crate) receivers: Vec<ComponentId>,
@@ -114,7 +115,12 @@ pub(crate) struct Pipeline {
     pub(crate) ends: Vec<End>,
     /// The gates that its processors set.
     pub(crate) gates: Gates,
+    /// What an answer is worth: the weakest of all branches.
     pub(crate) promise: Promise,
+    /// The strongest promise that an end was told to keep.
+    pub(crate) asked: Promise,
+    /// The component that makes the promise no stronger; none where nothing weakens it.
+    pub(crate) weakest: Option<ComponentId>,
 }
 
 /// What stands at the end of a pipeline.

@@ -7,12 +7,14 @@ use tidegate_component::{
     AnyExporter, BuildError, ComponentId, ExporterContext, ExtensionContext, ReceiverContext,
     StartError,
 };
+use tidegate_config::Kind;
 use tokio::time::Instant;
 
 use super::{Engine, Running, Status};
 use crate::graph::Local;
 use crate::ledger;
-use crate::wiring::{Fault, Kind, Parts, Surroundings, Wired, wire};
+use crate::plan::Plan;
+use crate::wiring::{Fault, Parts, Surroundings, Wired, wire};
 
 /// Why a graph does not run.
 #[derive(Debug, thiserror::Error)]
@@ -59,7 +61,14 @@ impl StartFailure {
 }
 
 impl Engine {
-    /// Starts a graph. What was started is stopped again when a component cannot be.
+    /// Starts what was planned; what was started is stopped again when a component cannot be.
+    ///
+    /// # Errors
+    /// Names the first component that cannot be started, and its address or path.
+    pub async fn start(&self, plan: &Plan) -> Result<Running, StartFailure> {
+        self.start_parts(&plan.parts).await
+    }
+
     pub(crate) async fn start_parts(&self, parts: &Parts) -> Result<Running, StartFailure> {
         let around = &self.around;
         let wired = wire(parts, around).map_err(first)?;

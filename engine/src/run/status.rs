@@ -32,7 +32,7 @@ fn pipeline(graph: &Graph, pipeline: &Pipeline, running: bool) -> PipelineStatus
         .map(|end| exporter(graph, *end))
         .collect();
     PipelineStatus {
-        name: pipeline.id.to_string(),
+        name: pipeline.name.clone(),
         signal: pipeline.signal.name(),
         receivers: names(&pipeline.receivers),
         processors: names(&pipeline.processors),

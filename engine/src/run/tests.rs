@@ -11,7 +11,7 @@ use tidegate_pdata::{Batch, Context, Outcome, Payload, Segment, Signal};
 use tokio::time::Instant;
 
 use crate::Pool;
-use crate::testing::{Hold, ProcessorFake, Rig, Script, row};
+use crate::testing::{Hold, Rig, Script, row};
 
 const TRACES: Signal = Signal::Traces;
 const LONG: Duration = Duration::from_secs(3600);
@@ -181,10 +181,13 @@ async fn door_counts_by_transport() {
     run.shutdown().await;
 }
 
+/// A trace and the worker that saw it.
+type Sighting = (Vec<u8>, usize);
+
 /// Notes which worker saw which trace.
 struct Census {
     worker: usize,
-    seen: Arc<Mutex<Vec<(Vec<u8>, usize)>>>,
+    seen: Arc<Mutex<Vec<Sighting>>>,
 }
 
 impl Processor for Census {
@@ -271,4 +274,39 @@ async fn deal(batches: Vec<Vec<u8>>) {
     arrived.sort();
     assert_eq!(sent, arrived);
     assert_eq!(row(&rows, "census", TRACES).out, sent.len() as u64);
+}
+
+#[tokio::test]
+async fn many_traces_are_spread_over_all_workers() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let record = Arc::clone(&seen);
+    let census = move |cx: &BuildContext| Census {
+        worker: cx.worker,
+        seen: Arc::clone(&record),
+    };
+    let rig = Rig::default().processor("census", census).pipeline(
+        "traces",
+        &["in"],
+        &["census"],
+        &["out"],
+    );
+    let pool = Pool::threads(3).unwrap();
+    let run = rig.start_on(pool.clone()).await;
+    let traces: Vec<u8> = (0..=255).collect();
+    let door = run.intake("in", TRACES);
+    door.deliver(spans(&traces), Context::default(), None).await;
+    run.shutdown().await;
+    pool.stop().await;
+    for worker in 0..3 {
+        let owned = seen
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|(_, w)| *w == worker)
+            .count();
+        assert!(
+            (60..110).contains(&owned),
+            "worker {worker} owns {owned} of 256"
+        );
+    }
 }

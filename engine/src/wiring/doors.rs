@@ -4,9 +4,10 @@ use std::sync::{Arc, OnceLock};
 
 use tidegate_component::metrics::Metrics;
 use tidegate_component::{Gate, Intake, Promise};
+use tidegate_config::Kind;
 use tidegate_pdata::Signal;
 
-use super::{Kind, Parts, Surroundings, Wired};
+use super::{Parts, Surroundings, Wired};
 use crate::graph::{Door, DoorEdge, End, Graph, Tallies};
 use crate::intake::Port;
 use crate::sink::Sink;

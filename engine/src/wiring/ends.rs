@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tidegate_component::{AnyExporter, BuildError, ComponentId, Promise, Shared};
+use tidegate_config::Kind;
 use tidegate_pdata::Signal;
 
-use super::{ExporterPart, Fault, Kind, Parts, Surroundings, context, signal_context};
+use super::{ExporterPart, Fault, Parts, Surroundings, context, signal_context};
 use crate::graph::{End, InlineEnd, SinkEnd};
 use crate::sink::SinkSettings;
 

@@ -19,9 +19,10 @@ use tidegate_component::{
     AnyExporter, BuildContext, BuildError, ComponentId, Extension, Factory, Gates, Promise,
     Reasons, Receiver, Shared, Workers,
 };
+use tidegate_config::Kind;
 use tidegate_pdata::{Budget, Signal};
 
-pub(crate) use parts::{ConnectorPart, ExporterPart, Kind, Parts, PipelinePart};
+pub(crate) use parts::{ConnectorPart, ExporterPart, Factories, Parts, PipelinePart};
 
 use crate::graph::{Graph, InFlight, Inbox, Timer};
 use crate::sink::{Sink, SinkSettings};

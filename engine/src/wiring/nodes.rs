@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tidegate_component::{BuildContext, ComponentId, Gates, Partition, Promise, Route, Shared};
+use tidegate_config::Kind;
 use tidegate_pdata::Signal;
 
 use super::ends::{Ends, index};
 use super::order::Unit;
-use super::{Fault, Kind, Parts, Surroundings, signal_context};
+use super::{Fault, Parts, Surroundings, signal_context};
 use crate::graph::{End, Make, Node, Pipeline, Place, Tallies};
 
 /// What is known of a node before the list of nodes exists.
@@ -36,12 +37,14 @@ struct ConnectorPlan {
 }
 
 /// What an answer is worth.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Worth {
     /// The weakest of all branches: what the sender may rely on.
     promise: Promise,
     /// The strongest that any branch asks for: what receipts are carried for.
     asked: Promise,
+    /// Whose promise it is that is the weakest.
+    weakest: Option<ComponentId>,
 }
 
 impl Default for Worth {
@@ -49,15 +52,23 @@ impl Default for Worth {
         Self {
             promise: Promise::Delivered,
             asked: Promise::Memory,
+            weakest: None,
         }
     }
 }
 
 impl Worth {
-    fn join(self, other: Self) -> Self {
-        Self {
-            promise: self.promise.min(other.promise),
-            asked: self.asked.max(other.asked),
+    /// What two branches are worth together, the other one being that of `id`.
+    fn join(mut self, other: &Self, id: &ComponentId) -> Self {
+        self.asked = self.asked.max(other.asked);
+        self.weaken(other.promise, id);
+        self
+    }
+
+    fn weaken(&mut self, promise: Promise, id: &ComponentId) {
+        if promise < self.promise {
+            self.promise = promise;
+            self.weakest = Some(id.clone());
         }
     }
 }
@@ -108,11 +119,10 @@ struct Planner<'a> {
 impl Planner<'_> {
     fn pipeline(&mut self, at: usize) {
         let pipeline = &self.parts.pipelines[at];
-        let worths = pipeline
-            .exporters
-            .iter()
-            .map(|id| self.behind(id, pipeline.signal));
-        let mut worth = worths.fold(Worth::default(), Worth::join);
+        let mut worth = Worth::default();
+        for id in &pipeline.exporters {
+            worth = worth.join(&self.behind(id, pipeline.signal), id);
+        }
         let gates = Gates::default();
         let mut processors = Vec::new();
         for id in pipeline.processors.iter().rev() {
@@ -120,12 +130,12 @@ impl Planner<'_> {
                 continue;
             };
             let mut context = self.context(Kind::Processor, id, pipeline.signal);
-            context.pipeline = Some(pipeline.id.clone());
+            context.pipeline = Some(pipeline.name.clone());
             context.gates = gates.clone();
             context.promise = worth.asked;
             match factory.build(&context) {
                 Ok(trial) => {
-                    worth.promise = trial.promise(worth.promise);
+                    worth.weaken(trial.promise(worth.promise), id);
                     let partition = trial.partition();
                     processors.push(NodePlan { context, partition });
                 }
@@ -144,12 +154,16 @@ impl Planner<'_> {
     fn behind(&self, id: &ComponentId, signal: Signal) -> Worth {
         if self.parts.connectors.contains_key(id) {
             let plan = self.plans.connectors.get(&(id.clone(), signal));
-            return plan.map_or_else(Worth::default, |plan| plan.worth);
+            return plan.map_or_else(Worth::default, |plan| plan.worth.clone());
         }
         let end = self.ends.of(id, signal);
         end.map_or_else(Worth::default, |end| {
             let (promise, asked) = self.ends.promise(end);
-            Worth { promise, asked }
+            Worth {
+                promise,
+                asked,
+                weakest: None,
+            }
         })
     }
 
@@ -158,21 +172,23 @@ impl Planner<'_> {
             return;
         };
         let fed = self.parts.routes(id, signal);
-        let worths = fed.iter().map(|at| self.plans.pipelines[*at].worth);
-        let mut worth = worths.fold(Worth::default(), Worth::join);
+        let mut worth = Worth::default();
+        for at in &fed {
+            worth = worth.join(&self.plans.pipelines[*at].worth, id);
+        }
         let mut context = self.context(Kind::Connector, id, signal);
         context.promise = worth.asked;
         context.routes = fed
             .iter()
             .map(|at| &self.parts.pipelines[*at])
             .map(|pipeline| Route {
-                pipeline: pipeline.id.clone(),
+                pipeline: pipeline.name.clone(),
                 signal: pipeline.signal,
             })
             .collect();
         match part.factory.build(&context) {
             Ok(trial) => {
-                worth.promise = trial.promise(worth.promise);
+                worth.weaken(trial.promise(worth.promise), id);
                 let partition = trial.partition();
                 let node = NodePlan { context, partition };
                 let plan = ConnectorPlan { node, worth };
@@ -327,7 +343,7 @@ fn pipeline(
         connector.or_else(|| ends.of(id, part.signal))
     };
     Pipeline {
-        id: part.id.clone(),
+        name: part.name.clone(),
         signal: part.signal,
         receivers: part.receivers.clone(),
         processors: part.processors.clone(),
@@ -335,5 +351,7 @@ fn pipeline(
         ends: part.exporters.iter().filter_map(end).collect(),
         gates: plan.gates.clone(),
         promise: plan.worth.promise,
+        asked: plan.worth.asked,
+        weakest: plan.worth.weakest.clone(),
     }
 }

@@ -9,42 +9,11 @@ use tidegate_component::{
 };
 use tidegate_pdata::Signal;
 
-/// A kind of component.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum Kind {
-    Receiver,
-    Processor,
-    Exporter,
-    Connector,
-    Extension,
-}
-
-impl Kind {
-    /// The word for it in metric labels and in the ledger.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Receiver => "receiver",
-            Self::Processor => "processor",
-            Self::Exporter => "exporter",
-            Self::Connector => "connector",
-            Self::Extension => "extension",
-        }
-    }
-
-    /// The section of the configuration that defines it.
-    pub(crate) const fn section(self) -> &'static str {
-        match self {
-            Self::Receiver => "receivers",
-            Self::Processor => "processors",
-            Self::Exporter => "exporters",
-            Self::Connector => "connectors",
-            Self::Extension => "extensions",
-        }
-    }
-}
-
 /// Configurations by the names that users gave them.
 pub(crate) type Factories<T> = BTreeMap<ComponentId, Arc<dyn Factory<T>>>;
+
+/// The configuration of an extension.
+pub(crate) type ExtensionFactory = Arc<dyn Factory<Arc<dyn Extension>>>;
 
 /// Everything that takes part in a graph; what no pipeline names is not in it.
 ///
@@ -57,7 +26,7 @@ pub(crate) struct Parts {
     pub(crate) exporters: BTreeMap<ComponentId, ExporterPart>,
     pub(crate) connectors: BTreeMap<ComponentId, ConnectorPart>,
     /// In the order in which they are started.
-    pub(crate) extensions: Vec<(ComponentId, Arc<dyn Factory<Arc<dyn Extension>>>)>,
+    pub(crate) extensions: Vec<(ComponentId, ExtensionFactory)>,
     pub(crate) pipelines: Vec<PipelinePart>,
 }
 
@@ -80,7 +49,8 @@ pub(crate) struct ConnectorPart {
 /// A pipeline.
 #[derive(Clone, Debug)]
 pub(crate) struct PipelinePart {
-    pub(crate) id: ComponentId,
+    /// Its name, as `traces/sampled`.
+    pub(crate) name: String,
     pub(crate) signal: Signal,
     /// Receivers and connectors.
     pub(crate) receivers: Vec<ComponentId>,

@@ -112,7 +112,7 @@ async fn promise_is_the_weakest_and_receipts_are_carried_for_the_strongest() {
     let asked = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&asked);
     let spy = move |cx: &BuildContext| {
-        let pipeline = cx.pipeline.as_ref().unwrap().to_string();
+        let pipeline = cx.pipeline.clone().unwrap();
         seen.lock().unwrap().push((pipeline, cx.promise));
         pass(cx)
     };

@@ -1,0 +1,146 @@
+//! Whether components can do what pipelines ask of them.
+
+use tidegate_config::{Kind, Pipeline, PipelineId, Reference, Settings};
+use tidegate_document::{Diagnostic, Diagnostics, Kind as Found, Span};
+use tidegate_pdata::{Signal, Signals};
+
+use super::Registry;
+use crate::wiring::{Parts, Wired};
+
+/// Reports components that do not take the signal of a pipeline that names them.
+pub(super) fn signals(settings: &Settings, registry: &Registry, found: &mut Diagnostics) {
+    for (id, pipeline) in &settings.service.pipelines {
+        for (list, kind) in lists(pipeline) {
+            for reference in list {
+                let connector =
+                    kind != Kind::Processor && settings.connectors.contains_key(&reference.id);
+                // What a connector can do is a matter of pairs.
+                if connector {
+                    continue;
+                }
+                let takes = registry.signals(kind, reference.id.kind());
+                if let Some(takes) = takes.filter(|takes| !takes.has(id.signal)) {
+                    found.push(wrong_signal(id, kind, reference, takes));
+                }
+            }
+        }
+    }
+}
+
+fn lists(pipeline: &Pipeline) -> [(&[Reference], Kind); 3] {
+    [
+        (&pipeline.receivers, Kind::Receiver),
+        (&pipeline.processors, Kind::Processor),
+        (&pipeline.exporters, Kind::Exporter),
+    ]
+}
+
+fn wrong_signal(id: &PipelineId, kind: Kind, reference: &Reference, takes: Signals) -> Diagnostic {
+    let verb = if kind == Kind::Receiver {
+        "bring"
+    } else {
+        "take"
+    };
+    let message = format!(
+        "the {kind} `{}` does not {verb} {}",
+        reference.id, id.signal
+    );
+    let takes = words(takes.iter());
+    Diagnostic::error(Found::Conflict, message)
+        .path(format!("service::pipelines::{id}::{}", kind.section()))
+        .at(reference.span)
+        .help(format!(
+            "name it in a pipeline of {takes}, or take it out here"
+        ))
+}
+
+fn words(signals: impl Iterator<Item = Signal>) -> String {
+    let names: Vec<_> = signals.map(Signal::name).collect();
+    names.join(" or ")
+}
+
+/// Reports connectors that cannot pass on what a pipeline gives them, or make what one expects.
+pub(super) fn pairs(settings: &Settings, parts: &Parts, found: &mut Diagnostics) {
+    for (id, pipeline) in &settings.service.pipelines {
+        for reference in &pipeline.exporters {
+            let Some(part) = parts.connectors.get(&reference.id) else {
+                continue;
+            };
+            if parts.routes(&reference.id, id.signal).is_empty() {
+                let makes = part.pairs.iter().filter(|(from, _)| *from == id.signal);
+                let makes = words(makes.map(|(_, to)| *to));
+                let message = match makes.as_str() {
+                    "" => format!(
+                        "the connector `{}` does not take {}",
+                        reference.id, id.signal
+                    ),
+                    makes => format!(
+                        "the connector `{}` makes {makes} of {}, and no pipeline of {makes} receives from it",
+                        reference.id, id.signal
+                    ),
+                };
+                found.push(unjoined(id, reference, Kind::Exporter, message));
+            }
+        }
+        for reference in &pipeline.receivers {
+            let Some(part) = parts.connectors.get(&reference.id) else {
+                continue;
+            };
+            let of = part.pairs.iter().filter(|(_, to)| *to == id.signal);
+            let mut of = of.map(|(from, _)| *from);
+            if !of
+                .clone()
+                .any(|from| !parts.feeders(&reference.id, from).is_empty())
+            {
+                let makes = words(&mut of);
+                let message = match makes.as_str() {
+                    "" => format!(
+                        "the connector `{}` does not make {}",
+                        reference.id, id.signal
+                    ),
+                    of => format!(
+                        "the connector `{}` makes {} of {of}, and no pipeline of {of} exports to it",
+                        reference.id, id.signal
+                    ),
+                };
+                found.push(unjoined(id, reference, Kind::Receiver, message));
+            }
+        }
+    }
+}
+
+fn unjoined(id: &PipelineId, reference: &Reference, kind: Kind, message: String) -> Diagnostic {
+    let side = kind.section();
+    Diagnostic::error(Found::Conflict, message)
+        .path(format!("service::pipelines::{id}::{side}"))
+        .at(reference.span)
+        .help(format!(
+            "take it out of these {side}, or join it to a pipeline of that signal"
+        ))
+}
+
+/// Warns where an exporter was told to answer for more than the pipeline as a whole does.
+pub(super) fn promises(settings: &Settings, wired: &Wired, found: &mut Diagnostics) {
+    let pipelines = settings.service.pipelines.iter();
+    for ((id, pipeline), running) in pipelines.zip(&wired.graph.pipelines) {
+        let Some(weakest) = &running.weakest else {
+            continue;
+        };
+        if running.asked <= running.promise {
+            continue;
+        }
+        let message = format!(
+            "an answer from `{id}` means {}, though an exporter of it keeps data {}: the promise ends at `{weakest}`",
+            running.promise.name(),
+            running.asked.name(),
+        );
+        let mut references = lists(pipeline).into_iter().flat_map(|(list, _)| list);
+        let reference = references.find(|reference| reference.id == *weakest);
+        let span = reference.map(|reference| reference.span).or(pipeline.span);
+        found.push(
+            Diagnostic::warning(Found::Conflict, message)
+                .path(format!("service::pipelines::{id}"))
+                .at(span.unwrap_or(Span::NONE)),
+        );
+    }
+}

@@ -1,0 +1,112 @@
+//! Two listeners on one address, found before anything is opened.
+
+use tidegate_component::{ComponentId, Factory};
+use tidegate_config::{Kind, Settings};
+use tidegate_document::{Diagnostic, Diagnostics, Kind as Found, Span};
+
+use super::{path, place};
+use crate::wiring::Parts;
+
+/// A listener that a component will open.
+struct Listener {
+    kind: Kind,
+    id: ComponentId,
+    key: String,
+    address: String,
+    span: Span,
+}
+
+/// Reports listeners that would get in each other's way.
+pub(super) fn check(settings: &Settings, parts: &Parts, found: &mut Diagnostics) {
+    let mut all: Vec<Listener> = Vec::new();
+    for (id, factory) in &parts.receivers {
+        collect(settings, Kind::Receiver, id, &**factory, &mut all);
+    }
+    for (id, part) in &parts.exporters {
+        collect(settings, Kind::Exporter, id, &*part.factory, &mut all);
+    }
+    for (id, factory) in &parts.extensions {
+        collect(settings, Kind::Extension, id, &**factory, &mut all);
+    }
+    for (at, later) in all.iter().enumerate() {
+        let mut before = all[..at].iter();
+        if let Some(first) = before.find(|first| clash(&first.address, &later.address)) {
+            found.push(report(first, later));
+        }
+    }
+}
+
+fn collect<T>(
+    settings: &Settings,
+    kind: Kind,
+    id: &ComponentId,
+    factory: &dyn Factory<T>,
+    all: &mut Vec<Listener>,
+) {
+    let component = settings.of(kind).get(id);
+    for (key, address) in factory.listens() {
+        all.push(Listener {
+            kind,
+            id: id.clone(),
+            span: component.map_or(Span::NONE, |component| place(component, &key)),
+            key,
+            address,
+        });
+    }
+}
+
+fn report(first: &Listener, later: &Listener) -> Diagnostic {
+    let message = format!(
+        "the {} `{}` listens on {} already",
+        first.kind, first.id, first.address
+    );
+    Diagnostic::error(Found::Conflict, message)
+        .path(path(later.kind, &later.id, &later.key))
+        .at(later.span)
+        .related(first.span, format!("the {} `{}`", first.kind, first.id))
+        .help("give one of them another port")
+}
+
+/// Whether two addresses cannot both be listened on.
+fn clash(one: &str, other: &str) -> bool {
+    let (Some((host, port)), Some((other_host, other_port))) = (split(one), split(other)) else {
+        // Paths of sockets.
+        return one == other;
+    };
+    port == other_port && port != "0" && (wild(host) || wild(other_host) || same(host, other_host))
+}
+
+fn split(address: &str) -> Option<(&str, &str)> {
+    let (host, port) = address.rsplit_once(':')?;
+    let number = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    number.then_some((host.trim_matches(['[', ']']), port))
+}
+
+fn wild(host: &str) -> bool {
+    matches!(host, "" | "0.0.0.0" | "::")
+}
+
+fn same(host: &str, other: &str) -> bool {
+    let own = |host: &str| matches!(host, "localhost" | "127.0.0.1" | "::1");
+    host.eq_ignore_ascii_case(other)
+        || (own(host) && own(other) && (host == "localhost" || other == "localhost"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::clash;
+
+    #[test]
+    fn one_port_is_shared_by_different_hosts_only() {
+        assert!(clash("localhost:4317", "127.0.0.1:4317"));
+        assert!(clash("0.0.0.0:4317", "10.0.0.1:4317"));
+        assert!(clash("[::]:4317", "localhost:4317"));
+        assert!(clash(":4317", "localhost:4317"));
+        assert!(!clash("127.0.0.1:4317", "10.0.0.1:4317"));
+        assert!(!clash("127.0.0.1:4317", "[::1]:4317"));
+        assert!(!clash("localhost:4317", "localhost:4318"));
+        assert!(!clash("localhost:0", "localhost:0"));
+        assert!(clash("unix:/run/otlp.sock", "unix:/run/otlp.sock"));
+        assert!(!clash("unix:/run/otlp.sock", "unix:/run/other.sock"));
+    }
+}
