@@ -55,7 +55,7 @@ static POOLS: AtomicU64 = AtomicU64::new(0);
 
 impl Pool {
     /// Starts this many threads.
-    pub fn threads(count: usize) -> std::io::Result<Self> {
+    pub fn start(count: usize) -> std::io::Result<Self> {
         let id = POOLS.fetch_add(1, Relaxed);
         let workers = (0..count.max(1))
             .map(|index| Worker::start(id, index))
@@ -201,7 +201,7 @@ mod tests {
 
     #[tokio::test]
     async fn each_worker_knows_its_index_and_the_caller_is_none() {
-        let pool = Pool::threads(3).unwrap();
+        let pool = Pool::start(3).unwrap();
         for worker in 0..3 {
             let workers = pool.workers();
             let seen = pool.run(worker, move || workers.current()).await;
@@ -214,7 +214,7 @@ mod tests {
 
     #[tokio::test]
     async fn connections_are_dealt_in_turn() {
-        let workers = Pool::threads(2).unwrap().workers();
+        let workers = Pool::start(2).unwrap().workers();
         let dealt: Vec<_> = (0..4).map(|_| workers.next()).collect();
         assert_eq!(dealt, [0, 1, 0, 1]);
     }
@@ -228,7 +228,7 @@ mod tests {
 
     #[tokio::test]
     async fn panic_in_a_task_leaves_the_worker_alive() {
-        let pool = Pool::threads(1).unwrap();
+        let pool = Pool::start(1).unwrap();
         let none: Option<()> = pool.run(0, || panic!("on purpose")).await;
         assert_eq!(none, None);
         assert_eq!(pool.run(0, || 7).await, Some(7));

@@ -255,7 +255,7 @@ async fn batches_from_other_threads_run_on_workers() {
     let rig = Rig::default()
         .processor("spy", spy)
         .pipeline("traces", &["in"], &["spy"], &["out"]);
-    let pool = Pool::threads(2).unwrap();
+    let pool = Pool::start(2).unwrap();
     let run = rig.start_on(pool.clone()).await;
     for _ in 0..4 {
         assert_eq!(run.send("in", TRACES, 1).await, Outcome::TakenOver);

@@ -24,9 +24,7 @@ impl Running {
     pub async fn shutdown(self, deadline: Instant) -> Vec<LedgerRow> {
         let status = Arc::clone(&self.status);
         self.stop(deadline).await;
-        let rows = status.ledger();
-        report(&rows);
-        rows
+        status.ledger()
     }
 
     pub(super) async fn stop(mut self, deadline: Instant) {
@@ -105,26 +103,5 @@ impl Running {
 async fn within(until: Instant, kind: &str, component: &str, step: impl Future<Output = ()>) {
     if timeout_at(until, step).await.is_err() {
         tracing::warn!(kind, component, "did not stop in time");
-    }
-}
-
-/// States the ledger, as the last thing a process says.
-fn report(rows: &[LedgerRow]) {
-    for row in rows {
-        let dropped: u64 = row.dropped.values().sum();
-        tracing::info!(
-            pipeline = row.pipeline,
-            kind = row.kind,
-            component = row.component,
-            signal = row.signal,
-            r#in = row.r#in,
-            created = row.created,
-            out = row.out,
-            consumed = row.consumed,
-            dropped,
-            held = row.held,
-            reasons = ?row.dropped,
-            "ledger at exit"
-        );
     }
 }

@@ -249,7 +249,7 @@ async fn deal(batches: Vec<Vec<u8>>) {
         .processor("census", census)
         .processor("hold", hold)
         .pipeline("traces", &["in"], &["census", "hold"], &["out"]);
-    let pool = Pool::threads(3).unwrap();
+    let pool = Pool::start(3).unwrap();
     let run = rig.start_on(pool.clone()).await;
     let door = run.intake("in", TRACES);
     let mut sent = Vec::new();
@@ -290,7 +290,7 @@ async fn many_traces_are_spread_over_all_workers() {
         &["census"],
         &["out"],
     );
-    let pool = Pool::threads(3).unwrap();
+    let pool = Pool::start(3).unwrap();
     let run = rig.start_on(pool.clone()).await;
     let traces: Vec<u8> = (0..=255).collect();
     let door = run.intake("in", TRACES);

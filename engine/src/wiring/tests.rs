@@ -240,7 +240,7 @@ async fn exchange_stands_only_where_records_lie_otherwise() {
         let nodes = run.running.graph().nodes.iter();
         nodes.map(|node| node.exchange).collect::<Vec<_>>()
     };
-    let pool = crate::Pool::threads(2).unwrap();
+    let pool = crate::Pool::start(2).unwrap();
     let run = rig.start_on(pool.clone()).await;
     let trace = Some(Partition::TraceId);
     let expected = [None, trace, None, None, Some(Partition::Tenant)];

@@ -179,7 +179,7 @@ async fn partition_keeps_clients_apart_whatever_the_case_of_the_key() {
 
 #[tokio::test]
 async fn many_threads_lose_and_double_nothing() {
-    let pool = Pool::threads(4).unwrap();
+    let pool = Pool::start(4).unwrap();
     let mut rig = Rig::start(
         queue(|queue| queue.num_consumers = 5),
         Peer::always(Answer::Take),
