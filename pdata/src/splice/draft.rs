@@ -1,7 +1,8 @@
 //! A message under edit, whatever its type.
 
-use super::attributes::{AttributeEditor, Table};
+use super::attributes::AttributeEditor;
 use super::store::{Held, Node, Patch, Place, Store, bytes};
+use super::table::Table;
 use super::value::NewField;
 use crate::wire::{self, Cursor};
 

@@ -31,6 +31,7 @@ mod editor;
 mod metrics;
 mod records;
 mod store;
+mod table;
 mod value;
 mod walk;
 

@@ -82,6 +82,10 @@ impl Patch {
         }
     }
 
+    const fn is_insertion(&self) -> bool {
+        self.start == self.end
+    }
+
     pub(super) const fn replacement(start: usize, end: usize, new: Held) -> Self {
         Self {
             start,
@@ -158,13 +162,15 @@ impl Store {
 
     /// Adds a patch after all others, as one with the last where the two touch in old and new.
     ///
-    /// Patches below `floor` are left alone.
+    /// Patches below `floor` are left alone. An insertion is never one with a replacement: it
+    /// would come before other insertions at its place.
     #[inline]
     pub(super) fn push(&mut self, floor: usize, patch: Patch) {
         if self.patches.len() > floor
             && let Some(last) = self.patches.last_mut()
             && last.end == patch.start
             && last.new_end == patch.new_start
+            && last.is_insertion() == patch.is_insertion()
         {
             last.end = patch.end;
             last.new_end = patch.new_end;

@@ -86,13 +86,30 @@ impl NewValue<'_> {
 }
 
 fn put_hex(out: &mut Vec<u8>, bytes: &[u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     wire::put_head(out, field::STRING, 2 * bytes.len());
-    out.extend(
-        bytes
-            .iter()
-            .flat_map(|byte| [byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)])),
-    );
+    let (quads, rest) = bytes.as_chunks();
+    for quad in quads {
+        out.extend_from_slice(&hex(*quad));
+    }
+    if !rest.is_empty() {
+        let mut last = [0; 4];
+        last[..rest.len()].copy_from_slice(rest);
+        out.extend_from_slice(&hex(last)[..2 * rest.len()]);
+    }
+}
+
+/// Four bytes in lower-case hexadecimal digits, all eight at once.
+const fn hex(bytes: [u8; 4]) -> [u8; 8] {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    // One nibble to a byte.
+    let mut digits = u32::from_be_bytes(bytes) as u64;
+    digits = (digits | digits << 16) & 0x0000_ffff_0000_ffff;
+    digits = (digits | digits << 8) & 0x00ff_00ff_00ff_00ff;
+    digits = (digits | digits << 4) & (0x0f * EACH);
+    // Adding 6 carries into the fifth bit from 10 on: those are letters.
+    let letters = (digits + 6 * EACH) >> 4 & EACH;
+    let gap = (b'a' - b'0' - 10) as u64;
+    (digits + b'0' as u64 * EACH + letters * gap).to_be_bytes()
 }
 
 impl<'v> From<AnyValue<'v>> for NewValue<'v> {
@@ -190,5 +207,24 @@ impl NewField<'_> {
             }
         }
         store.since(start)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_has_its_two_digits() {
+        let all: Vec<u8> = (0..=255).collect();
+        for length in [0, 1, 3, 4, 5, 256] {
+            let bytes = &all[256 - length..];
+            let mut message = Vec::new();
+            put_hex(&mut message, bytes);
+            let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            let mut expected = Vec::new();
+            wire::put_bytes(&mut expected, field::STRING, digits.as_bytes());
+            assert_eq!(message, expected);
+        }
     }
 }

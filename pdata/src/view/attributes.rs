@@ -90,6 +90,11 @@ impl<'a> Attributes<'a> {
         }
     }
 
+    /// Whether they are of a field at all, unlike the default.
+    pub(super) const fn is_placed(&self) -> bool {
+        self.entries.is_placed()
+    }
+
     /// Whether there is none left.
     #[must_use]
     pub fn is_empty(&self) -> bool {

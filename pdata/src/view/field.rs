@@ -62,7 +62,7 @@ impl<'a, T: View<'a>> FromField<'a> for Option<T> {
 impl<'a, T: View<'a>> FromField<'a> for Repeated<'a, T> {
     #[inline]
     fn read(&mut self, field: &Field<'a>, message: &'a [u8]) {
-        if self.is_empty() {
+        if !self.is_placed() {
             *self = Self::new(from(field, message), field.number);
         }
     }
@@ -71,7 +71,7 @@ impl<'a, T: View<'a>> FromField<'a> for Repeated<'a, T> {
 impl<'a> FromField<'a> for Attributes<'a> {
     #[inline]
     fn read(&mut self, field: &Field<'a>, message: &'a [u8]) {
-        if self.is_empty() {
+        if !self.is_placed() {
             *self = Self::new(from(field, message), field.number);
         }
     }

@@ -37,6 +37,11 @@ impl<'a, T> Repeated<'a, T> {
         }
     }
 
+    /// Whether it is of a field at all, unlike the default.
+    pub(super) const fn is_placed(&self) -> bool {
+        self.number != 0
+    }
+
     /// The message from here on: all of it, while nothing was taken.
     #[must_use]
     pub const fn rest(&self) -> &'a [u8] {

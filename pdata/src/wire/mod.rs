@@ -13,7 +13,7 @@ use std::fmt;
 
 pub use write::{
     field_len, head_len, put_bytes, put_fixed32, put_fixed64, put_head, put_tag, put_uint,
-    put_varint, tag_len, varint_len,
+    put_varint, tag, tag_len, varint_len,
 };
 
 /// How the value of a field is laid out; the low three bits of its tag.
@@ -394,11 +394,79 @@ impl<'a> Cursor<'a> {
 impl<'a> Iterator for Cursor<'a> {
     type Item = Field<'a>;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Field<'a>> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        self.short().or_else(|| self.any())
+    }
+}
+
+/// The two ways to the next field, of which the first is to be inlined into every reader: what
+/// the reader does not use of the field is then never computed.
+impl<'a> Cursor<'a> {
+    /// Reads the next field if its tag, length and varint take no more than two bytes each.
+    #[inline(always)]
+    fn short(&mut self) -> Option<Field<'a>> {
+        let (tag, after) = short_varint(self.rest)?;
+        let (mut scalar, mut bytes): (u64, &[u8]) = (0, &[]);
+        let (wire, rest) = match tag & 7 {
+            2 => {
+                let (length, after) = short_varint(after)?;
+                let (body, rest) = after.split_at_checked(length as usize)?;
+                bytes = body;
+                (WireType::Len, rest)
+            }
+            1 => {
+                let (value, rest) = after.split_first_chunk()?;
+                scalar = u64::from_le_bytes(*value);
+                (WireType::Fixed64, rest)
+            }
+            0 => {
+                let (value, rest) = short_varint(after)?;
+                scalar = u64::from(value);
+                (WireType::Varint, rest)
+            }
+            5 => {
+                let (value, rest) = after.split_first_chunk()?;
+                scalar = u64::from(u32::from_le_bytes(*value));
+                (WireType::Fixed32, rest)
+            }
+            _ => return None,
+        };
+        if tag < 8 {
+            return None; // the number 0
+        }
+        let start = self.offset();
+        self.rest = rest;
+        Some(Field {
+            number: tag >> 3,
+            wire,
+            start,
+            end: self.offset(),
+            scalar,
+            bytes,
+        })
+    }
+
+    #[inline(never)]
+    fn any(&mut self) -> Option<Field<'a>> {
         self.field().unwrap_or_else(|_| {
             self.rest = &[];
             None
         })
+    }
+}
+
+/// A varint of one or two bytes, and what follows it.
+#[inline(always)]
+fn short_varint(bytes: &[u8]) -> Option<(u32, &[u8])> {
+    match bytes {
+        [one @ ..0x80, rest @ ..] => Some((u32::from(*one), rest)),
+        [one, two @ ..0x80, rest @ ..] => {
+            Some((u32::from(*one & 0x7f) | u32::from(*two) << 7, rest))
+        }
+        _ => None,
     }
 }

@@ -41,6 +41,13 @@ pub fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
+/// The tag of a field whose number is below 16.
+#[must_use]
+#[inline]
+pub const fn tag(number: u32, wire: WireType) -> u8 {
+    (number << 3) as u8 | wire as u8
+}
+
 /// Writes a tag.
 #[inline]
 pub fn put_tag(out: &mut Vec<u8>, number: u32, wire: WireType) {
@@ -50,6 +57,10 @@ pub fn put_tag(out: &mut Vec<u8>, number: u32, wire: WireType) {
 /// Writes the tag and the length of a field whose `body` bytes follow.
 #[inline]
 pub fn put_head(out: &mut Vec<u8>, number: u32, body: usize) {
+    if number < 16 && body < 0x80 {
+        out.extend_from_slice(&[tag(number, WireType::Len), body as u8]);
+        return;
+    }
     put_tag(out, number, WireType::Len);
     put_varint(out, body as u64);
 }

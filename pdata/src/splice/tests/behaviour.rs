@@ -211,6 +211,20 @@ fn of_equal_keys_the_first_is_updated_and_deleted() {
 }
 
 #[test]
+fn new_attributes_keep_their_order_whatever_is_replaced_between() {
+    let edited = each_span(traces(&[&[&["x"]]]), |span| {
+        let mut attributes = span.attributes();
+        attributes.insert("first", "1");
+        attributes.update_at(2, "the last there was");
+        attributes.insert("second", "2");
+        Verdict::Keep
+    });
+    let span = &decode(&edited).resource_spans[0].scope_spans[0].spans[0];
+    let keys: Vec<&str> = span.attributes.iter().map(|entry| &*entry.key).collect();
+    assert_eq!(keys, ["a", "b", "a", "first", "second"]);
+}
+
+#[test]
 fn a_resource_can_be_edited_from_its_records() {
     struct CountSpans(i64);
     impl Edits for CountSpans {

@@ -29,7 +29,7 @@ fn whole(payload: &Payload) -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1500))]
+    #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
     fn edits_equal_the_same_edits_on_the_decoded_request(
