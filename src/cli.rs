@@ -1,7 +1,5 @@
 //! The command line: the Collector's flags and commands, and ours.
 
-
-
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Receives, processes and exports telemetry.
@@ -9,7 +7,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// With no arguments it runs ./pipeline.yaml.
 #[derive(Debug, Parser)]
 #[command(name = "tidegate", version, max_term_width = 100)]
-#[command(args_conflicts_with_subcommands = false, subcommand_negates_reqs = true)]
+#[command(
+    args_conflicts_with_subcommands = false,
+    subcommand_negates_reqs = true
+)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) sources: Sources,

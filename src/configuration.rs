@@ -61,7 +61,7 @@ impl Configuration {
     pub(crate) fn report(&self) {
         let stderr = std::io::stderr();
         let paint = if stderr.is_terminal() {
-            Paint::Colour
+            Paint::Coloured
         } else {
             Paint::Plain
         };

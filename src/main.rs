@@ -1,6 +1,7 @@
 //! The binary: command line, tables of components, and the life of the process.
 
 mod cli;
+mod compat;
 mod configuration;
 mod generate;
 mod registry;
@@ -32,7 +33,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
     match &cli.command {
         None => run::run(&cli.sources),
         Some(Command::Validate) => report::validate(&cli.sources),
-        Some(Command::Compat { file }) => report::compat(file, &cli.sources),
+        Some(Command::Compat { file }) => compat::compat(file, &cli.sources),
         Some(Command::Components) => report::components(),
         Some(Command::PrintConfig { mode, format }) => {
             report::print_config(&cli.sources, *mode, *format)

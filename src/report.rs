@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::io::Write;
 use std::process::ExitCode;
 
-use schemars::{Schema, SchemaGenerator};
+use schemars::Schema;
 use tidegate_component::{Entry, Stability};
 use tidegate_config::{self as config, Kind, whole_schema};
 use tidegate_engine::Registry;
@@ -15,7 +15,7 @@ use crate::configuration::{Configuration, loaded};
 use crate::registry::registry;
 
 /// Writes to the standard output stream; a reader that went away is no error.
-fn print(text: &str) {
+pub(crate) fn print(text: &str) {
     let _ = std::io::stdout().lock().write_all(text.as_bytes());
 }
 
@@ -33,7 +33,11 @@ pub(crate) fn validate(sources: &Sources) -> anyhow::Result<ExitCode> {
     };
     let mut text = String::from("the configuration is valid\n");
     for (pipeline, promise) in plan.promises() {
-        writeln!(text, "  {pipeline}: an answer means {}", meaning(promise.name()))?;
+        writeln!(
+            text,
+            "  {pipeline}: an answer means {}",
+            meaning(promise.name())
+        )?;
     }
     print(&text);
     Ok(ExitCode::SUCCESS)
@@ -62,7 +66,7 @@ fn rows() -> Vec<Row> {
                 kind,
                 name: entry.name,
                 stability: entry.stability,
-                schema: (entry.schema)(&mut SchemaGenerator::default()),
+                schema: tidegate_document::schema::complete(entry.schema),
             });
         }
     }

@@ -61,7 +61,11 @@ async fn live(pool: Pool, plan: Plan, settings: &Settings) -> anyhow::Result<()>
     for (pipeline, promise) in plan.promises() {
         info!(pipeline, promise = promise.name(), "pipeline runs");
     }
-    info!(workers, version = env!("CARGO_PKG_VERSION"), "everything is ready");
+    info!(
+        workers,
+        version = env!("CARGO_PKG_VERSION"),
+        "everything is ready"
+    );
     let signal = tokio::select! {
         _ = terminate.recv() => "SIGTERM",
         _ = interrupt.recv() => "SIGINT",

@@ -75,7 +75,10 @@ fn cases() -> Vec<PathBuf> {
     let mut cases: Vec<PathBuf> = std::fs::read_dir(folder)
         .expect("the cases can be listed")
         .map(|entry| entry.expect("an entry can be read").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "yaml")
+        })
         .collect();
     cases.sort();
     assert!(!cases.is_empty());
@@ -108,7 +111,11 @@ fn run(mut command: Command, case: &Path, yaml: &str) -> Vec<String> {
         return exposition(&scrape, yaml);
     }
     let status = process.terminate();
-    assert!(status.success(), "{}: it ended with {status}", case.display());
+    assert!(
+        status.success(),
+        "{}: it ended with {status}",
+        case.display()
+    );
     normal::records(&sink.received())
 }
 
@@ -194,13 +201,29 @@ fn requests() -> Vec<(&'static str, String, Vec<u8>)> {
         ("protobuf", protobuf.to_owned(), spans.clone()),
         ("empty protobuf", protobuf.to_owned(), Vec::new()),
         ("json", json.to_owned(), text.to_vec()),
-        ("json with a charset", format!("{json}; charset=utf-8"), text.to_vec()),
+        (
+            "json with a charset",
+            format!("{json}; charset=utf-8"),
+            text.to_vec(),
+        ),
         ("empty json object", json.to_owned(), b"{}".to_vec()),
         ("get", "GET /v1/traces HTTP/1.1".to_owned(), Vec::new()),
         ("put", protobuf.replace("POST", "PUT"), spans.clone()),
-        ("other path", protobuf.replace("/v1/traces", "/v1/nothing"), spans.clone()),
-        ("signal without a pipeline", protobuf.replace("traces", "logs"), Vec::new()),
-        ("other type", protobuf.replace("x-protobuf", "xml"), spans.clone()),
+        (
+            "other path",
+            protobuf.replace("/v1/traces", "/v1/nothing"),
+            spans.clone(),
+        ),
+        (
+            "signal without a pipeline",
+            protobuf.replace("traces", "logs"),
+            Vec::new(),
+        ),
+        (
+            "other type",
+            protobuf.replace("x-protobuf", "xml"),
+            spans.clone(),
+        ),
         (
             "no type",
             "POST /v1/traces HTTP/1.1".to_owned(),

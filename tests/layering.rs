@@ -10,7 +10,10 @@ const MAY_SEE: &[(&str, &[&str])] = &[
     ("component", &["pdata", "document"]),
     ("config", &["pdata", "document"]),
     ("transport", &["pdata", "document", "component"]),
-    ("engine", &["pdata", "document", "component", "config", "transport"]),
+    (
+        "engine",
+        &["pdata", "document", "component", "config", "transport"],
+    ),
     ("receivers", COMPONENTS),
     ("processors", COMPONENTS),
     ("exporters", COMPONENTS),
@@ -27,7 +30,10 @@ fn crates_see_only_what_lies_below_them() {
     let allowed: BTreeMap<String, BTreeSet<String>> = MAY_SEE
         .iter()
         .map(|(name, below)| {
-            let below = below.iter().map(|name| format!("tidegate-{name}")).collect();
+            let below = below
+                .iter()
+                .map(|name| format!("tidegate-{name}"))
+                .collect();
             (format!("tidegate-{name}"), below)
         })
         .collect();
@@ -54,7 +60,13 @@ fn crates_see_only_what_lies_below_them() {
 /// development dependencies left out.
 fn workspace() -> Vec<(String, Vec<String>)> {
     let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--no-deps", "--format-version", "1", "--offline"])
+        .args([
+            "metadata",
+            "--no-deps",
+            "--format-version",
+            "1",
+            "--offline",
+        ])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .expect("cargo runs");

@@ -65,15 +65,28 @@ pub(super) fn metrics(
     });
     let metrics = vec![
         metric("shop.requests", "{request}", "Requests served.", sum),
-        metric("http.server.request.duration", "s", "Duration of requests.", histogram),
-        metric("shop.session.items", "{item}", "Items in a user's cart.", gauge),
+        metric(
+            "http.server.request.duration",
+            "s",
+            "Duration of requests.",
+            histogram,
+        ),
+        metric(
+            "shop.session.items",
+            "{item}",
+            "Items in a user's cart.",
+            gauge,
+        ),
     ];
     ExportMetricsServiceRequest {
         resource_metrics: vec![ResourceMetrics {
             resource: Some(shop.resource(service)),
             scope_metrics: vec![ScopeMetrics {
                 scope: Some(shop.scope()),
-                metrics: metrics.into_iter().filter(|metric| points(metric) > 0).collect(),
+                metrics: metrics
+                    .into_iter()
+                    .filter(|metric| points(metric) > 0)
+                    .collect(),
                 ..ScopeMetrics::default()
             }],
             ..ResourceMetrics::default()

@@ -80,7 +80,11 @@ impl Sender {
         }
     }
 
-    async fn send_all(&mut self, options: &Generate, progress: &mut Progress) -> anyhow::Result<()> {
+    async fn send_all(
+        &mut self,
+        options: &Generate,
+        progress: &mut Progress,
+    ) -> anyhow::Result<()> {
         let start = Instant::now();
         while options.count == 0 || progress.done() < options.count {
             let left = match options.count {
@@ -107,25 +111,35 @@ impl Sender {
                 let request = traces::trace(&mut self.shop, now, limit);
                 let items = spans(&request);
                 let client = &self.traces;
-                let answer = patiently(async || client.clone().export(request.clone()).await).await?;
+                let answer =
+                    patiently(async || client.clone().export(request.clone()).await).await?;
                 let partial = answer.into_inner().partial_success;
                 Ok((items, partial.map_or(0, |p| rejected(p.rejected_spans))))
             }
             Kind::Metrics => {
                 let items = left.min(POINTS);
-                let request = metrics::metrics(&mut self.shop, &mut self.totals, now, items as usize);
+                let request =
+                    metrics::metrics(&mut self.shop, &mut self.totals, now, items as usize);
                 let client = &self.metrics;
-                let answer = patiently(async || client.clone().export(request.clone()).await).await?;
+                let answer =
+                    patiently(async || client.clone().export(request.clone()).await).await?;
                 let partial = answer.into_inner().partial_success;
-                Ok((items, partial.map_or(0, |p| rejected(p.rejected_data_points))))
+                Ok((
+                    items,
+                    partial.map_or(0, |p| rejected(p.rejected_data_points)),
+                ))
             }
             Kind::Logs => {
                 let items = left.min(RECORDS);
                 let request = logs::logs(&mut self.shop, now, items as usize);
                 let client = &self.logs;
-                let answer = patiently(async || client.clone().export(request.clone()).await).await?;
+                let answer =
+                    patiently(async || client.clone().export(request.clone()).await).await?;
                 let partial = answer.into_inner().partial_success;
-                Ok((items, partial.map_or(0, |p| rejected(p.rejected_log_records))))
+                Ok((
+                    items,
+                    partial.map_or(0, |p| rejected(p.rejected_log_records)),
+                ))
             }
         }
     }
@@ -153,7 +167,11 @@ async fn patiently<T>(mut call: impl AsyncFnMut() -> Result<T, Status>) -> anyho
             Code::ResourceExhausted | Code::Unavailable | Code::DeadlineExceeded | Code::Aborted
         );
         if !again || attempt == ATTEMPTS {
-            bail!("the request was refused: {} ({})", status.message(), status.code());
+            bail!(
+                "the request was refused: {} ({})",
+                status.message(),
+                status.code()
+            );
         }
         tokio::time::sleep(Duration::from_millis(200) * attempt).await;
         attempt += 1;

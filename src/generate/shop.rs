@@ -34,8 +34,18 @@ pub(super) struct Route {
 }
 
 const SERVICES: [&str; 12] = [
-    "frontend", "cart", "checkout", "payment", "catalog", "shipping", "currency", "email",
-    "recommendation", "ads", "accounts", "search",
+    "frontend",
+    "cart",
+    "checkout",
+    "payment",
+    "catalog",
+    "shipping",
+    "currency",
+    "email",
+    "recommendation",
+    "ads",
+    "accounts",
+    "search",
 ];
 
 pub(super) const ROUTES: [Route; 6] = [
@@ -78,7 +88,10 @@ impl Shop {
         let name = self.service(service);
         Resource {
             attributes: vec![
-                text("service.instance.id", format!("{name}-7d9c-{}", service % 3)),
+                text(
+                    "service.instance.id",
+                    format!("{name}-7d9c-{}", service % 3),
+                ),
                 text("service.name", name),
                 text("service.namespace", "shop"),
                 text("service.version", "1.4.2"),

@@ -29,7 +29,11 @@ pub(super) fn trace(shop: &mut Shop, now: u64, limit: usize) -> ExportTraceServi
         start_time_unix_nano: start,
         end_time_unix_nano: now,
         attributes: request(route, fails, &user),
-        events: if fails { vec![exception(now)] } else { Vec::new() },
+        events: if fails {
+            vec![exception(now)]
+        } else {
+            Vec::new()
+        },
         status: fails.then(|| Status {
             message: "payment was declined".to_owned(),
             code: ERROR,
@@ -56,7 +60,11 @@ pub(super) fn trace(shop: &mut Shop, now: u64, limit: usize) -> ExportTraceServi
     }
 }
 
-fn request(route: Route, fails: bool, user: &str) -> Vec<opentelemetry_proto::tonic::common::v1::KeyValue> {
+fn request(
+    route: Route,
+    fails: bool,
+    user: &str,
+) -> Vec<opentelemetry_proto::tonic::common::v1::KeyValue> {
     vec![
         text("http.request.method", route.method),
         text("http.route", route.path),
@@ -112,7 +120,10 @@ fn served(trace: &[u8], parent: &[u8], shop: &mut Shop, route: Route, time: (u64
         attributes: vec![
             text("db.system.name", "postgresql"),
             text("db.operation.name", "SELECT"),
-            int("db.response.returned_rows", i64::try_from(rows).unwrap_or(0)),
+            int(
+                "db.response.returned_rows",
+                i64::try_from(rows).unwrap_or(0),
+            ),
         ],
         flags: 1,
         ..Span::default()

@@ -59,7 +59,10 @@ pub fn attributes() -> Vec<KeyValue> {
         attribute(
             "map",
             Value::KvlistValue(KeyValueList {
-                values: vec![attribute("b", text("2")), attribute("a", Value::IntValue(1))],
+                values: vec![
+                    attribute("b", text("2")),
+                    attribute("a", Value::IntValue(1)),
+                ],
             }),
         ),
         KeyValue {
@@ -95,7 +98,9 @@ fn scope(name: &str) -> InstrumentationScope {
 }
 
 fn id<const N: usize>(seed: u8) -> Vec<u8> {
-    (0..N).map(|at| seed.wrapping_mul(31).wrapping_add(at as u8)).collect()
+    (0..N)
+        .map(|at| seed.wrapping_mul(31).wrapping_add(at as u8))
+        .collect()
 }
 
 /// Spans of two services: a trace with events, links and errors, and bare spans.
@@ -201,12 +206,28 @@ pub fn logs() -> ExportLogsServiceRequest {
         severity_number: (at * 3 % 25) as i32,
         severity_text: ["", "INFO", "warn", "ERROR"][at % 4].to_owned(),
         body: body.map(any),
-        attributes: if at % 2 == 0 { attributes() } else { Vec::new() },
+        attributes: if at % 2 == 0 {
+            attributes()
+        } else {
+            Vec::new()
+        },
         dropped_attributes_count: at as u32,
         flags: (at % 2) as u32,
-        trace_id: if at % 3 == 0 { id::<16>(at as u8) } else { Vec::new() },
-        span_id: if at % 3 == 0 { id::<8>(at as u8) } else { Vec::new() },
-        event_name: if at == 1 { "session.start".to_owned() } else { String::new() },
+        trace_id: if at % 3 == 0 {
+            id::<16>(at as u8)
+        } else {
+            Vec::new()
+        },
+        span_id: if at % 3 == 0 {
+            id::<8>(at as u8)
+        } else {
+            Vec::new()
+        },
+        event_name: if at == 1 {
+            "session.start".to_owned()
+        } else {
+            String::new()
+        },
     });
     ExportLogsServiceRequest {
         resource_logs: vec![
@@ -240,7 +261,10 @@ fn exemplar() -> Exemplar {
 
 fn number(labels: &[(&str, &str)], value: number_data_point::Value) -> NumberDataPoint {
     NumberDataPoint {
-        attributes: labels.iter().map(|(key, value)| attribute(key, text(value))).collect(),
+        attributes: labels
+            .iter()
+            .map(|(key, value)| attribute(key, text(value)))
+            .collect(),
         start_time_unix_nano: TIME - 60_000_000_000,
         time_unix_nano: TIME,
         value: Some(value),
@@ -291,7 +315,10 @@ pub fn metrics() -> ExportMetricsServiceRequest {
                     number(&[("kind", "nan")], AsDouble(f64::NAN)),
                     number(&[("kind", "inf")], AsDouble(f64::INFINITY)),
                     number(&[("kind", "-inf")], AsDouble(f64::NEG_INFINITY)),
-                    number(&[("a.b", "1"), ("a_b", "2"), ("a/b", "3"), ("0x", "4")], AsInt(1)),
+                    number(
+                        &[("a.b", "1"), ("a_b", "2"), ("a/b", "3"), ("0x", "4")],
+                        AsInt(1),
+                    ),
                     number(&[("žluť", "ů"), ("quote", "a\"b\\c\nd")], AsInt(2)),
                 ],
             }),
@@ -314,7 +341,11 @@ pub fn metrics() -> ExportMetricsServiceRequest {
         metric(
             "queue.depth",
             "{message}",
-            sum(vec![number(&[("queue", "a")], AsInt(-3))], CUMULATIVE, false),
+            sum(
+                vec![number(&[("queue", "a")], AsInt(-3))],
+                CUMULATIVE,
+                false,
+            ),
         ),
         metric(
             "io.bytes",

@@ -158,7 +158,10 @@ impl Tidegate {
         let path = directory.path().join("config.yaml");
         std::fs::write(&path, yaml).expect("the configuration can be written");
         let mut command = tidegate();
-        command.arg("--config").arg(&path).current_dir(directory.path());
+        command
+            .arg("--config")
+            .arg(&path)
+            .current_dir(directory.path());
         command.envs(environment.iter().copied());
         let mut process = Process::start("tidegate", &mut command);
         for address in listens {
@@ -203,7 +206,9 @@ pub fn http(address: &str, request: &str, body: &[u8]) -> std::io::Result<(Strin
         .ok_or_else(|| std::io::Error::other("the answer has no end of headers"))?;
     let head = String::from_utf8_lossy(&answer[..end]).into_owned();
     let body = answer.split_off(end + 4);
-    let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
+    let chunked = head
+        .to_ascii_lowercase()
+        .contains("transfer-encoding: chunked");
     Ok((head, if chunked { dechunk(&body) } else { body }))
 }
 

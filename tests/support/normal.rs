@@ -23,13 +23,31 @@ pub fn points(metric: &Metric) -> usize {
 pub fn records(received: &Received) -> Vec<String> {
     let mut lines = Vec::new();
     for request in &received.traces {
-        walk(&to_json(request), "resourceSpans", "scopeSpans", "spans", &mut lines);
+        walk(
+            &to_json(request),
+            "resourceSpans",
+            "scopeSpans",
+            "spans",
+            &mut lines,
+        );
     }
     for request in &received.metrics {
-        walk(&to_json(request), "resourceMetrics", "scopeMetrics", "metrics", &mut lines);
+        walk(
+            &to_json(request),
+            "resourceMetrics",
+            "scopeMetrics",
+            "metrics",
+            &mut lines,
+        );
     }
     for request in &received.logs {
-        walk(&to_json(request), "resourceLogs", "scopeLogs", "logRecords", &mut lines);
+        walk(
+            &to_json(request),
+            "resourceLogs",
+            "scopeLogs",
+            "logRecords",
+            &mut lines,
+        );
     }
     lines.sort();
     lines
@@ -65,7 +83,13 @@ fn list<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
 
 /// A metric becomes one record a data point; everything else is one record as it is.
 fn apart(record: &Value) -> Vec<Value> {
-    const KINDS: [&str; 5] = ["gauge", "sum", "histogram", "exponentialHistogram", "summary"];
+    const KINDS: [&str; 5] = [
+        "gauge",
+        "sum",
+        "histogram",
+        "exponentialHistogram",
+        "summary",
+    ];
     let Some(kind) = KINDS.into_iter().find(|kind| record[kind].is_object()) else {
         return vec![record.clone()];
     };

@@ -7,10 +7,8 @@ use std::path::PathBuf;
 /// Where it is missing the test says `skipped: …` and gets none, unless
 /// `TIDEGATE_PEERS_REQUIRED` is set: then it fails.
 pub fn peer(path: &str) -> Option<PathBuf> {
-    let folder = std::env::var_os("TIDEGATE_PEERS").map_or_else(
-        || super::repository("target/peers"),
-        PathBuf::from,
-    );
+    let folder = std::env::var_os("TIDEGATE_PEERS")
+        .map_or_else(|| super::repository("target/peers"), PathBuf::from);
     let found = folder.join(path);
     if found.exists() {
         return Some(found);

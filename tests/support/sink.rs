@@ -28,7 +28,9 @@ impl Received {
         let metrics = metrics.flat_map(|r| &r.scope_metrics);
         let points = metrics.flat_map(|s| &s.metrics).map(super::normal::points);
         let logs = self.logs.iter().flat_map(|r| &r.resource_logs);
-        let logs = logs.flat_map(|r| &r.scope_logs).map(|s| s.log_records.len());
+        let logs = logs
+            .flat_map(|r| &r.scope_logs)
+            .map(|s| s.log_records.len());
         spans.sum::<usize>() + points.sum::<usize>() + logs.sum::<usize>()
     }
 }
@@ -64,7 +66,10 @@ impl Sink {
 
     /// A copy of what arrived so far.
     pub fn received(&self) -> Received {
-        self.received.lock().expect("no server thread panics").clone()
+        self.received
+            .lock()
+            .expect("no server thread panics")
+            .clone()
     }
 }
 
