@@ -50,27 +50,15 @@ pub(crate) struct Settings {
     /// One round with a tenth of the items: shows that it works, not what it costs
     #[arg(long, conflicts_with = "rounds")]
     quick: bool,
-    /// The Go collector, as `setup` builds it
-    #[arg(
-        long,
-        env = "TIDEGATE_BENCH_OTELCOL",
-        default_value = "target/peers/otelcol-peer"
-    )]
-    otelcol: PathBuf,
-    /// Rotel's agent, as `setup` fetches it
-    #[arg(
-        long,
-        env = "TIDEGATE_BENCH_ROTEL",
-        default_value = "target/peers/rotel-agent"
-    )]
-    rotel: PathBuf,
-    /// Our own binary
-    #[arg(
-        long,
-        env = "TIDEGATE_BENCH_TIDEGATE",
-        default_value = "target/release/tidegate"
-    )]
-    tidegate: PathBuf,
+    /// The Go collector; peers/otelcol-peer in the target folder without it, where `setup` builds it
+    #[arg(long, env = "TIDEGATE_BENCH_OTELCOL")]
+    otelcol: Option<PathBuf>,
+    /// Rotel's agent; peers/rotel-agent in the target folder without it, where `setup` puts it
+    #[arg(long, env = "TIDEGATE_BENCH_ROTEL")]
+    rotel: Option<PathBuf>,
+    /// Our own binary; release/tidegate in the target folder without it
+    #[arg(long, env = "TIDEGATE_BENCH_TIDEGATE")]
+    tidegate: Option<PathBuf>,
     /// Programs to leave out: otelcol, rotel, tidegate
     #[arg(long, value_delimiter = ',')]
     without: Vec<String>,
@@ -80,9 +68,9 @@ pub(crate) struct Settings {
     /// Folder of the rows
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/rows"))]
     rows_folder: PathBuf,
-    /// Folder for the table, the chart, the figures and the programs' logs
-    #[arg(long, default_value = "target/compare")]
-    out: PathBuf,
+    /// Folder for the table, the chart, the figures and the programs' logs; compare in the target folder without it
+    #[arg(long)]
+    out: Option<PathBuf>,
 }
 
 /// Runs the comparison; fails if a run of it failed.
@@ -109,7 +97,11 @@ async fn compare(settings: &Settings, rows: Vec<row::Row>) -> anyhow::Result<()>
         !programs.is_empty(),
         "no program was found; `benches/setup` fetches the peers"
     );
-    let folder = std::path::absolute(settings.out.join("runs"))?;
+    let out = settings
+        .out
+        .clone()
+        .unwrap_or(target_folder().join("compare"));
+    let folder = std::path::absolute(out.join("runs"))?;
     std::fs::create_dir_all(&folder)?;
     Certificate::make(&folder)?;
     let bench = Bench {
@@ -122,7 +114,7 @@ async fn compare(settings: &Settings, rows: Vec<row::Row>) -> anyhow::Result<()>
     for row in rows {
         measurements.push(measure::measure(row, &programs, &bench).await);
         // After each row: a comparison that is cut short leaves what it has.
-        write(&settings.out, &programs, &measurements)?;
+        write(&out, &programs, &measurements)?;
     }
     say(&report::markdown(&programs, &measurements))?;
     let failed = report::failures(&measurements);
@@ -132,12 +124,13 @@ async fn compare(settings: &Settings, rows: Vec<row::Row>) -> anyhow::Result<()>
 
 fn programs(settings: &Settings) -> Vec<Program> {
     let candidates = [
-        (Make::Otelcol, &settings.otelcol),
-        (Make::Rotel, &settings.rotel),
-        (Make::Tidegate, &settings.tidegate),
+        (Make::Otelcol, &settings.otelcol, "peers/otelcol-peer"),
+        (Make::Rotel, &settings.rotel, "peers/rotel-agent"),
+        (Make::Tidegate, &settings.tidegate, "release/tidegate"),
     ];
     let mut programs = Vec::new();
-    for (make, path) in candidates {
+    for (make, path, usual) in candidates {
+        let path = path.clone().unwrap_or_else(|| target_folder().join(usual));
         if settings.without.iter().any(|name| name == make.slug()) {
             continue;
         }
@@ -151,11 +144,19 @@ fn programs(settings: &Settings) -> Vec<Program> {
         }
         programs.push(Program {
             make,
-            path: path.clone(),
+            path,
             pinned: settings.pin.clone(),
         });
     }
     programs
+}
+
+/// Where cargo puts what it builds.
+fn target_folder() -> PathBuf {
+    match std::env::var_os("CARGO_TARGET_DIR") {
+        Some(folder) => PathBuf::from(folder),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"),
+    }
 }
 
 fn write(out: &Path, programs: &[Program], measurements: &[Measurement]) -> anyhow::Result<()> {

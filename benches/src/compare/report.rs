@@ -74,7 +74,12 @@ fn speed(text: &mut String, programs: &[Program], measurements: &[Measurement]) 
                 .filter_map(|&figure| measurement.spread(program.make, figure))
                 .map(|spread| number(spread.median))
                 .collect();
-            let _ = write!(text, " {} |", medians.join(" · "));
+            let shown = if medians.is_empty() {
+                "–".to_owned()
+            } else {
+                medians.join(" · ")
+            };
+            let _ = write!(text, " {shown} |");
         }
         text.push('\n');
     }
