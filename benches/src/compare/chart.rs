@@ -1,58 +1,42 @@
-//! The ratios as a bar chart in SVG.
+//! The CPU figures as a bar chart in SVG.
 
 use std::fmt::Write;
 
 use super::figure::Figure;
 use super::measure::Measurement;
 use super::program::Make;
+use super::report::number;
 
-const BAR: f64 = 14.0;
-const GAP: f64 = 6.0;
-const LEFT: f64 = 330.0;
-const WIDTH: f64 = 860.0;
-const TOP: f64 = 46.0;
+const WIDTH: f64 = 760.0;
+const LEFT: f64 = 96.0;
+const RIGHT: f64 = 130.0;
+const TOP: f64 = 44.0;
+const TITLE: f64 = 18.0;
+const BAR: f64 = 15.0;
+const GAP: f64 = 12.0;
 
-/// One bar to a row and program: CPU per item (or scrape), as a share of the dearest in the row.
+/// A group of bars to each row: CPU per item or scrape, as long as its share of the dearest in the row.
 pub(crate) fn svg(measurements: &[Measurement]) -> String {
-    let charted: Vec<_> = measurements.iter().filter_map(bars).collect();
-    let groups: f64 = charted
-        .iter()
-        .map(|(_, bars)| bars.len() as f64 * BAR + GAP * 2.0)
-        .sum();
-    let height = TOP + groups + GAP;
+    let groups: Vec<Group> = measurements.iter().filter_map(Group::of).collect();
+    let height = TOP + groups.iter().map(Group::height).sum::<f64>();
     let mut svg = format!(
         r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="system-ui, sans-serif" font-size="12">
 <rect width="{WIDTH}" height="{height}" fill="#ffffff"/>
-<text x="12" y="26" font-size="15" font-weight="600" fill="#1b2733">CPU for the same work (shorter is cheaper)</text>
+<text x="14" y="26" font-size="15" font-weight="600" fill="#1b2733">CPU time for the same work: shorter is cheaper</text>
 "##
     );
     let mut y = TOP;
-    for (title, bars) in &charted {
-        let middle = y + bars.len() as f64 * BAR / 2.0 + 4.0;
-        let _ = writeln!(
-            svg,
-            r##"<text x="{}" y="{middle}" text-anchor="end" fill="#1b2733">{}</text>"##,
-            LEFT - 10.0,
-            escape(title)
-        );
-        for bar in bars {
-            let length = (bar.share * (WIDTH - LEFT - 190.0)).max(1.0);
-            let _ = writeln!(
-                svg,
-                r##"<rect x="{LEFT}" y="{:.1}" width="{length:.1}" height="{:.1}" rx="2" fill="{}"/><text x="{:.1}" y="{:.1}" fill="#44525f" font-size="11">{}</text>"##,
-                y,
-                BAR - 2.0,
-                colour(bar.make),
-                LEFT + length + 6.0,
-                y + BAR - 4.0,
-                escape(&bar.label)
-            );
-            y += BAR;
-        }
-        y += GAP * 2.0;
+    for group in &groups {
+        group.draw(&mut svg, y);
+        y += group.height();
     }
     svg.push_str("</svg>\n");
     svg
+}
+
+struct Group {
+    title: String,
+    bars: Vec<Bar>,
 }
 
 struct Bar {
@@ -61,44 +45,75 @@ struct Bar {
     label: String,
 }
 
-fn bars(measurement: &Measurement) -> Option<(String, Vec<Bar>)> {
-    let makes = [Make::Otelcol, Make::Rotel, Make::Tidegate];
-    let figure = [Figure::ScrapeCpu, Figure::Cpu]
-        .into_iter()
-        .find(|&figure| {
-            makes
-                .iter()
-                .any(|&make| measurement.spread(make, figure).is_some())
-        })?;
-    let medians: Vec<(Make, f64)> = makes
-        .into_iter()
-        .filter_map(|make| Some((make, measurement.spread(make, figure)?.median)))
-        .collect();
-    let most = medians
-        .iter()
-        .map(|(_, median)| *median)
-        .fold(0.0, f64::max);
-    let unit = if figure == Figure::ScrapeCpu {
-        "ms"
-    } else {
-        "ns"
-    };
-    let bars = medians.into_iter().map(|(make, median)| Bar {
-        make,
-        share: median / most,
-        label: label(measurement, make, figure, median, unit),
-    });
-    Some((measurement.row.title.clone(), bars.collect()))
+impl Group {
+    /// `None` for a row without a CPU figure.
+    fn of(measurement: &Measurement) -> Option<Group> {
+        let makes = [Make::Otelcol, Make::Rotel, Make::Tidegate];
+        let shown_by = |figure| {
+            let medians = makes.into_iter().filter_map(move |make| {
+                let spread = measurement.spread(make, figure)?;
+                Some((make, spread.median))
+            });
+            medians.collect::<Vec<_>>()
+        };
+        let (figure, medians) = [Figure::ScrapeCpu, Figure::Cpu]
+            .into_iter()
+            .map(|figure| (figure, shown_by(figure)))
+            .find(|(_, medians)| !medians.is_empty())?;
+        let most = medians
+            .iter()
+            .map(|(_, median)| *median)
+            .fold(0.0, f64::max);
+        let bars = medians.into_iter().map(|(make, median)| Bar {
+            make,
+            share: median / most,
+            label: label(measurement, make, figure, median),
+        });
+        let row = &measurement.row;
+        Some(Group {
+            title: format!("{} — {}", row.title, figure.title(row.item())),
+            bars: bars.collect(),
+        })
+    }
+
+    fn height(&self) -> f64 {
+        TITLE + self.bars.len() as f64 * BAR + GAP
+    }
+
+    fn draw(&self, svg: &mut String, top: f64) {
+        let _ = writeln!(
+            svg,
+            r##"<text x="14" y="{}" fill="#1b2733">{}</text>"##,
+            top + 12.0,
+            escape(&self.title)
+        );
+        for (index, bar) in self.bars.iter().enumerate() {
+            let y = top + TITLE + index as f64 * BAR;
+            let length = (bar.share * (WIDTH - LEFT - RIGHT)).max(1.0);
+            let baseline = y + BAR - 5.0;
+            let _ = writeln!(
+                svg,
+                r##"<text x="{:.0}" y="{baseline:.1}" text-anchor="end" font-size="11" fill="#44525f">{}</text><rect x="{LEFT}" y="{y:.1}" width="{length:.1}" height="{:.1}" rx="2" fill="{}"/><text x="{:.1}" y="{baseline:.1}" font-size="11" fill="#1b2733">{}</text>"##,
+                LEFT - 8.0,
+                bar.make.title(),
+                BAR - 3.0,
+                colour(bar.make),
+                LEFT + length + 6.0,
+                escape(&bar.label)
+            );
+        }
+    }
 }
 
-fn label(measurement: &Measurement, make: Make, figure: Figure, median: f64, unit: &str) -> String {
+/// The figure, and for ours how many times it goes into the Go collector's.
+fn label(measurement: &Measurement, make: Make, figure: Figure, median: f64) -> String {
     let ratio = match make {
         Make::Tidegate => measurement.ratio(Make::Otelcol, figure),
         Make::Otelcol | Make::Rotel => None,
     };
     match ratio {
-        Some((ratio, _)) => format!("{} {median:.0} {unit}, {ratio:.1}x less", make.title()),
-        None => format!("{} {median:.0} {unit}", make.title()),
+        Some((ratio, _)) => format!("{} · {ratio:.1}x cheaper", number(median)),
+        None => number(median),
     }
 }
 

@@ -137,7 +137,7 @@ fn shown(spread: &Spread) -> String {
 }
 
 /// Three significant digits or so; whole numbers with their thousands apart.
-fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     if value.abs() < 10.0 && value.fract() != 0.0 {
         return format!("{value:.2}");
     }
