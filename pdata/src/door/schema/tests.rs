@@ -21,7 +21,9 @@ type Messages = BTreeMap<String, BTreeMap<u32, Described>>;
 
 fn text(message: &Field<'_>, number: u32) -> String {
     let field = message.message().find(|field| field.number == number);
-    field.map_or_else(String::new, |field| String::from_utf8(field.bytes.to_vec()).unwrap())
+    field.map_or_else(String::new, |field| {
+        String::from_utf8(field.bytes.to_vec()).unwrap()
+    })
 }
 
 fn number(message: &Field<'_>, number: u32) -> Option<u64> {
@@ -81,23 +83,37 @@ fn check(message: &Message, name: &str, messages: &Messages, checked: &mut Vec<S
     checked.push(name.to_owned());
     let described = &messages[name];
     let names = |fields: &BTreeMap<u32, Described>| -> Vec<(u32, String)> {
-        fields.iter().map(|(number, field)| (*number, field.name.clone())).collect()
+        fields
+            .iter()
+            .map(|(number, field)| (*number, field.name.clone()))
+            .collect()
     };
-    let known: Vec<_> =
-        message.fields.iter().map(|field| (field.number, field.name.to_owned())).collect();
+    let known: Vec<_> = message
+        .fields
+        .iter()
+        .map(|field| (field.number, field.name.to_owned()))
+        .collect();
     assert_eq!(known, names(described), "{name}");
     for field in message.fields {
         let described = &described[&field.number];
         let place = format!("{name}.{}", field.name);
         let element = wire_type(described.kind);
         let is_packed = described.is_repeated && element != WireType::Len;
-        assert_eq!(field.kind.element(), is_packed.then_some(element), "{place}");
+        assert_eq!(
+            field.kind.element(),
+            is_packed.then_some(element),
+            "{place}"
+        );
         if !is_packed {
             assert_eq!(field.kind.wire(), element, "{place}");
             assert_eq!(field.label.is_repeated(), described.is_repeated, "{place}");
         }
         assert_eq!(field.label.is_one_of(), described.is_one_of, "{place}");
-        assert_eq!(field.kind.message().is_some(), described.kind == 11, "{place}");
+        assert_eq!(
+            field.kind.message().is_some(),
+            described.kind == 11,
+            "{place}"
+        );
         if let Some(inner) = field.kind.message() {
             check(inner, &described.of, messages, checked);
         }

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use prost::Message;
 
 use super::*;
-use crate::testing::{Request, arbitrary_any};
+use crate::testing::{Entropy, Request, arbitrary_any, entropy, hostile_encoding};
 use crate::{Payload, Segment, Signal};
 use normal::Normal;
 
@@ -37,6 +37,19 @@ proptest! {
         let payload = payload(request.signal(), request.encode());
         request.normalise();
         prop_assert_eq!(look_at_all(&payload).encode(), request.encode());
+    }
+
+    #[test]
+    fn and_so_they_do_whatever_encoding_came_to_the_door(
+        request in arbitrary_any(),
+        oddities in entropy(),
+    ) {
+        let mut oddities = Entropy::new(&oddities);
+        let odd = hostile_encoding(request.signal(), &request.encode(), &mut oddities);
+        let mut decoded = Request::decode(request.signal(), &odd).unwrap();
+        let admitted = Payload::admit(request.signal(), odd.into(), None).unwrap();
+        decoded.normalise();
+        prop_assert_eq!(look_at_all(&admitted.payload).encode(), decoded.encode());
     }
 
     #[test]
