@@ -16,6 +16,8 @@ mod outbox;
 mod processor;
 mod receiver;
 pub mod status;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod workers;
 
 pub use build::{BuildContext, BuildError, DROPPED_ITEMS, LOST_ITEMS, Shared, StartError};

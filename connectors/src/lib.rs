@@ -1,6 +1,8 @@
 //! Connectors: what joins pipelines.
 
-use tidegate_component::{Entry, Connector};
+pub mod forward;
+
+use tidegate_component::{Connector, Entry};
 
 /// Every connector.
-pub static ALL: &[Entry<Box<dyn Connector>>] = &[];
+pub static ALL: &[Entry<Box<dyn Connector>>] = &[Entry::of::<forward::Config>()];

@@ -127,6 +127,13 @@ impl Batcher {
 }
 
 impl Processor for Batcher {
+    fn promise(&self, behind: Promise) -> Promise {
+        match self.limits.carries {
+            true => behind,
+            false => Promise::Memory,
+        }
+    }
+
     fn process(&mut self, mut batch: Batch, out: &mut Outbox) {
         let key = self.key(batch.context());
         if !self.open(&key, batch.signal()) {

@@ -1,0 +1,301 @@
+//! What every component must keep to, whatever it does.
+
+use std::collections::BTreeSet;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidegate_document::{ComponentId, yaml};
+use tidegate_pdata::{Batch, Context, Outcome, Payload, Receipt, Signal};
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::{Instant, timeout};
+
+use super::{ConnectorBench, FakeDoor, HereWorkers, ProcessorBench};
+use super::{findings, hostile, odd, read, realistic};
+use crate::{
+    AnyExporter, BuildContext, ComponentConfig, Connector, ExportError, ExporterContext, Position,
+    Processor, Promise, Receiver,
+};
+
+/// Batches of each odd kind that a component is fed with.
+const SEEDS: u64 = 24;
+/// How long a component may take to do what needs no network but the loopback.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The contract of one component.
+///
+/// It is given the smallest YAML that works and others that together name every key, so that a
+/// new key is not forgotten here.
+#[derive(Clone, Debug)]
+pub struct Contract<'a, C> {
+    minimal: &'a str,
+    full: &'a [&'a str],
+    component: PhantomData<fn() -> C>,
+}
+
+impl<'a, C: ComponentConfig> Contract<'a, C> {
+    /// The contract for a component with these configurations.
+    #[must_use]
+    pub const fn new(minimal: &'a str, full: &'a [&'a str]) -> Self {
+        Self {
+            minimal,
+            full,
+            component: PhantomData,
+        }
+    }
+
+    fn configurations(&self) -> impl Iterator<Item = &'a str> {
+        std::iter::once(self.minimal).chain(self.full.iter().copied())
+    }
+
+    /// Checks what holds for every kind: what is read, what is refused, what is built.
+    fn configured(&self, kind: &'static str) {
+        let mut named = BTreeSet::new();
+        for text in self.configurations() {
+            let _ = read::<C>(text);
+            let node = yaml::parse_str(text).unwrap_or_else(|found| panic!("`{text}`: {found}"));
+            named.extend(
+                node.as_map()
+                    .into_iter()
+                    .flatten()
+                    .map(|(key, _)| key.clone()),
+            );
+            self.build(text, kind);
+        }
+        let keys = super::read::keys::<C>();
+        let forgotten: Vec<_> = keys.iter().filter(|key| !named.contains(*key)).collect();
+        assert!(forgotten.is_empty(), "no configuration names {forgotten:?}");
+        let unknown = self.with_unknown_key();
+        let (_, found) = findings::<C>(&unknown);
+        let told = found.iter().any(|line| line.contains("no_such_key"));
+        assert!(told, "`{unknown}` passes: {found:?}");
+    }
+
+    /// Builds as often as a pipeline with two workers does.
+    fn build(&self, text: &str, kind: &'static str) {
+        let mut context = self.context(kind);
+        context.workers = 2;
+        for worker in 0..2 {
+            context.worker = worker;
+            let built = read::<C>(text).build(&context);
+            assert!(built.is_ok(), "`{text}`: {:?}", built.err());
+        }
+    }
+
+    fn context(&self, kind: &'static str) -> BuildContext {
+        super::bench::context::<C>(kind, self.signals()[0])
+    }
+
+    fn signals(&self) -> Vec<Signal> {
+        C::SIGNALS.iter().collect()
+    }
+
+    fn with_unknown_key(&self) -> String {
+        match self.minimal.trim() {
+            "" | "{}" => "no_such_key: 1".to_owned(),
+            text if text.starts_with('{') => {
+                format!("{}, no_such_key: 1}}", text.trim_end_matches('}'))
+            }
+            text => format!("{text}\nno_such_key: 1"),
+        }
+    }
+}
+
+/// Everything that a component is fed with, one after the other.
+fn feed(signal: Signal) -> impl Iterator<Item = Payload> {
+    let plain = [1, 10, 1000].map(|items| realistic(signal, items));
+    let odd = (0..SEEDS).map(move |seed| odd(signal, seed));
+    let hostile = (0..SEEDS).map(move |seed| hostile(signal, seed));
+    plain.into_iter().chain(odd).chain(hostile)
+}
+
+fn runtime(paused: bool) -> Runtime {
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .start_paused(paused)
+        .build();
+    runtime.expect("a runtime can be made")
+}
+
+fn settled(outcomes: &[Option<Outcome>], text: &str) {
+    for outcome in outcomes {
+        let kept = outcome
+            .as_ref()
+            .is_some_and(|outcome| *outcome != Outcome::Lost);
+        assert!(kept, "`{text}`: a sender's batch ended as {outcome:?}");
+    }
+}
+
+impl<C: ComponentConfig<Builds = Box<dyn Processor>>> Contract<'_, C> {
+    /// Checks a processor: every item accounted for after every call, everything emitted
+    /// canonical, nothing held without a deadline, nothing left after the last flush, no
+    /// sender without an outcome, with and without receipts to carry.
+    pub fn processor(&self) {
+        self.configured("processor");
+        let runtime = runtime(true);
+        let _inside = runtime.enter();
+        for text in self.configurations() {
+            for signal in self.signals() {
+                for promise in [Promise::Memory, Promise::Delivered] {
+                    let mut bench = ProcessorBench::promising::<C>(text, signal, promise);
+                    for payload in feed(signal) {
+                        bench.send(payload);
+                    }
+                    bench.finish();
+                    assert_eq!(
+                        bench.held().0,
+                        0,
+                        "`{text}` holds data after the last flush"
+                    );
+                    settled(&bench.outcomes(), text);
+                    bench.send(Payload::empty(signal));
+                    bench.finish();
+                }
+            }
+        }
+    }
+}
+
+impl<C: ComponentConfig<Builds = Box<dyn Connector>>> Contract<'_, C> {
+    /// Checks a connector as a processor is, for each signal that it takes.
+    pub fn connector(&self) {
+        self.configured("connector");
+        let runtime = runtime(true);
+        let _inside = runtime.enter();
+        for text in self.configurations() {
+            for signal in self.signals() {
+                let pairs = C::PAIRS.iter().filter(|(from, _)| *from == signal);
+                let feeds: Vec<_> = pairs.flat_map(|(_, to)| [*to; 2]).collect();
+                assert!(!feeds.is_empty(), "takes {signal} and makes nothing of it");
+                let mut bench = ConnectorBench::new::<C>(text, signal, &feeds);
+                for payload in feed(signal) {
+                    bench.send(payload);
+                }
+                bench.finish();
+                assert_eq!(
+                    bench.held().0,
+                    0,
+                    "`{text}` holds data after the last flush"
+                );
+                settled(&bench.outcomes(), text);
+            }
+        }
+    }
+}
+
+impl<C: ComponentConfig<Builds = AnyExporter>> Contract<'_, C> {
+    /// Checks an exporter on what a test without its peer can see: configurations, and that odd
+    /// and hostile batches end in an answer.
+    ///
+    /// `text` is a configuration whose peer is away, or whose end is at hand (a folder); a remote
+    /// peer that is away must be a failure that passes.
+    pub fn exporter(&self, text: &str) {
+        self.configured("exporter");
+        runtime(false).block_on(async {
+            let exporter = read::<C>(text).build(&self.context("exporter"));
+            let exporter = exporter.unwrap_or_else(|error| panic!("`{text}`: {error}"));
+            let context = ExporterContext {
+                id: id::<C>(),
+                workers: HereWorkers::workers(),
+                budget: tidegate_pdata::Budget::new(usize::MAX),
+            };
+            let feed = self.signals().into_iter().flat_map(feed);
+            match &exporter {
+                AnyExporter::Remote(exporter) => {
+                    exporter
+                        .start(context)
+                        .await
+                        .expect("a peer that is away is no error");
+                    let batch = batch(realistic(self.signals()[0], 1));
+                    let answer = timeout(PATIENCE, exporter.export(&batch)).await;
+                    let answer = answer.expect("a peer that is away is found out");
+                    let passes = matches!(answer, Err(ExportError::Retryable { .. }));
+                    assert!(passes, "`{text}`: a peer that is away makes {answer:?}");
+                    exporter.stop().await;
+                }
+                AnyExporter::Inline(exporter) => {
+                    exporter.start(context).await.expect("it starts");
+                    for payload in feed {
+                        let items = payload.items() as u64;
+                        let answer = exporter.apply(&batch(payload));
+                        let fine = matches!(&answer, Ok(delivered) if delivered.rejected <= items);
+                        assert!(fine, "`{text}`: {answer:?}");
+                    }
+                    exporter.stop().await;
+                }
+                AnyExporter::Bulk(exporter) => {
+                    exporter.start(context).await.expect("it starts");
+                    let (mut came, mut rejected, mut sealed) = (0, 0, Vec::new());
+                    for (at, payload) in feed.enumerate() {
+                        came += payload.items();
+                        let answer = exporter.add(Position(at as u64), &batch(payload));
+                        rejected += answer.expect("there is room").rejected as usize;
+                        sealed.extend(exporter.seal(Instant::now()));
+                    }
+                    sealed.extend(exporter.seal(Instant::now() + Duration::from_secs(1 << 30)));
+                    assert!(exporter.due().is_none(), "`{text}`: something stays open");
+                    for object in &sealed {
+                        exporter.commit(object).await.expect("the end is at hand");
+                        exporter
+                            .commit(object)
+                            .await
+                            .expect("a repetition is no error");
+                    }
+                    let held: usize = sealed.iter().map(crate::Sealed::items).sum();
+                    assert_eq!(
+                        came,
+                        held + rejected,
+                        "`{text}`: objects do not hold what came"
+                    );
+                    exporter.stop().await;
+                }
+            }
+        });
+    }
+}
+
+impl<C: ComponentConfig<Builds = Box<dyn Receiver>>> Contract<'_, C> {
+    /// Checks a receiver: it starts, says where it listens, and stops; a second one on the same
+    /// address fails and names it.
+    ///
+    /// `text` is a configuration on free ports of the loopback (port 0), or without a listener;
+    /// `taken` makes one for an address that is taken.
+    pub fn receiver(&self, text: &str, taken: impl Fn(&str) -> String) {
+        self.configured("receiver");
+        runtime(false).block_on(async {
+            let start = async |text: &str| {
+                let receiver = read::<C>(text).build(&self.context("receiver"));
+                let mut receiver = receiver.unwrap_or_else(|error| panic!("`{text}`: {error}"));
+                let door = Arc::new(FakeDoor::default());
+                let started = receiver.start(door.receiver(id::<C>())).await;
+                started.map(|()| receiver)
+            };
+            let mut receiver = start(text).await.expect("it starts");
+            let stopped = timeout(PATIENCE, receiver.stop()).await;
+            assert!(stopped.is_ok(), "`{text}` does not stop");
+            if ComponentConfig::listens(&read::<C>(text)).is_empty() {
+                return;
+            }
+            let other = std::net::TcpListener::bind("127.0.0.1:0").expect("there are free ports");
+            let address = other.local_addr().expect("it is bound").to_string();
+            let text = taken(&address);
+            let listens = ComponentConfig::listens(&read::<C>(&text));
+            let told = listens.iter().any(|(_, listens)| *listens == address);
+            assert!(told, "`{text}` does not say that it listens on {address}");
+            let error = start(&text).await.err().expect("the address is taken");
+            assert!(
+                error.message.contains(&address),
+                "`{}` does not name {address}",
+                error.message
+            );
+        });
+    }
+}
+
+fn id<C: ComponentConfig>() -> ComponentId {
+    C::TYPE.parse().expect("a type is a name")
+}
+
+fn batch(payload: Payload) -> Batch {
+    Batch::new(payload, Context::default(), Receipt::none())
+}
