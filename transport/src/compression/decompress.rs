@@ -12,7 +12,7 @@ use super::{Codec, gzip};
 #[derive(Debug, thiserror::Error)]
 pub enum DecompressError {
     /// They are not what they are called.
-    #[error("the body is not valid {codec}: {reason}")]
+    #[error("{codec}: {reason}")]
     Corrupt {
         /// What they are called.
         codec: &'static str,
@@ -182,18 +182,17 @@ fn gunzip(state: &mut State, input: &[u8], output: &mut Output<'_>) -> Result<()
     output.start(size, input.len())?;
     let mut rest = input;
     loop {
-        let start = gzip::data_start(rest)
-            .ok_or_else(|| output.corrupt("it does not begin with a header"))?;
+        let start = gzip::data_start(rest).ok_or_else(|| output.corrupt("invalid header"))?;
         let before = output.bytes.len();
         state.inflate.reset(false);
         let after = &rest[start..];
         let used = inflate(&mut state.inflate, after, output)?;
         let (crc, length) =
-            gzip::trailer(&after[used..]).ok_or_else(|| output.corrupt("it is cut off"))?;
+            gzip::trailer(&after[used..]).ok_or_else(|| output.corrupt("unexpected end"))?;
         let mut found = Crc::new();
         found.update(&output.bytes[before..]);
         if (crc, length) != (found.sum(), found.amount()) {
-            return Err(output.corrupt("the checksum is wrong"));
+            return Err(output.corrupt("invalid checksum"));
         }
         rest = &after[used + gzip::TRAILER..];
         if rest.is_empty() {
@@ -213,7 +212,7 @@ fn inflate(
         let made = output.bytes.len();
         let status = state
             .decompress_vec(&input[used..], &mut output.bytes, FlushDecompress::None)
-            .map_err(|error| output.corrupt(error.message().unwrap_or("it is damaged")))?;
+            .map_err(|error| output.corrupt(error.message().unwrap_or("damaged")))?;
         let now = state.total_in() as usize;
         if status == Status::StreamEnd {
             return Ok(now);
@@ -221,7 +220,7 @@ fn inflate(
         if output.bytes.len() == output.bytes.capacity() {
             output.grow()?;
         } else if now == used && output.bytes.len() == made {
-            return Err(output.corrupt("it is cut off"));
+            return Err(output.corrupt("unexpected end"));
         }
     }
 }
@@ -236,8 +235,8 @@ fn unzstd(
     state
         .reset(ResetDirective::SessionOnly)
         .map_err(|code| output.corrupt(error(code)))?;
-    let size = zstd_safe::get_frame_content_size(input)
-        .map_err(|_| output.corrupt("it does not begin with a frame"))?;
+    let size =
+        zstd_safe::get_frame_content_size(input).map_err(|_| output.corrupt("invalid header"))?;
     let size = size.map(|size| usize::try_from(size).unwrap_or(usize::MAX));
     output.start(size, input.len())?;
     let mut from = InBuffer::around(input);
@@ -254,7 +253,7 @@ fn unzstd(
         if output.bytes.len() == full {
             output.grow()?;
         } else if all {
-            return Err(output.corrupt("it is cut off"));
+            return Err(output.corrupt("unexpected end"));
         }
     }
 }
@@ -275,7 +274,7 @@ struct Endless<'a>(&'a [u8]);
 impl Read for Endless<'_> {
     fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
         match self.0.read(to)? {
-            0 if !to.is_empty() => Err(std::io::Error::other("it is cut off")),
+            0 if !to.is_empty() => Err(std::io::Error::other("unexpected end")),
             read => Ok(read),
         }
     }

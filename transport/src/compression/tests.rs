@@ -138,10 +138,7 @@ fn a_wrong_gzip_checksum_is_told() {
     let at = input.len() - 8;
     input[at] ^= 1;
     let error = unpacked(Codec::Gzip, &input, 100).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "the body is not valid gzip: the checksum is wrong"
-    );
+    assert_eq!(error.to_string(), "gzip: invalid checksum");
 }
 
 #[test]

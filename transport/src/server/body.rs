@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::Version;
 use http_body::Body as _;
 use hyper::body::Incoming;
 use tidegate_pdata::{Refusal, Reservation};
@@ -71,6 +72,14 @@ pub enum BodyError {
     /// It is not what its encoding says, or too large behind it.
     #[error(transparent)]
     Decompress(#[from] DecompressError),
+}
+
+impl BodyError {
+    /// A body that outgrew the room there is.
+    #[must_use]
+    pub const fn no_room() -> Self {
+        Self::Refused(no_room())
+    }
 }
 
 /// A body that is being read.
@@ -147,8 +156,8 @@ impl Frames {
 /// What a body is read with.
 #[derive(Clone, Copy, Debug)]
 pub struct Body {
-    /// Its length, where the request says it.
-    pub length: Option<u64>,
+    /// The request's version.
+    pub version: Version,
     /// How it is compressed.
     pub codec: Option<Codec>,
     /// The most bytes taken, as they come and after decompression.
@@ -175,13 +184,20 @@ where
     /// Room asked for where the length is not known.
     const FIRST: usize = 16 << 10;
     let too_large = || BodyError::TooLarge { max: settings.max };
-    let length = match settings.length {
-        Some(length) if length > settings.max as u64 => return Err(too_large()),
+    let length = match body.size_hint().exact() {
+        Some(length) if length > settings.max as u64 => {
+            discard(settings.version, body);
+            return Err(too_large());
+        }
         length => length.map(|length| length as usize),
     };
-    let mut hold = admit(length.unwrap_or(FIRST))
-        .await
-        .map_err(BodyError::Refused)?;
+    let mut hold = match admit(length.unwrap_or(FIRST)).await {
+        Ok(hold) => hold,
+        Err(refusal) => {
+            discard(settings.version, body);
+            return Err(BodyError::Refused(refusal));
+        }
+    };
     let mut buffer = Vec::with_capacity(length.unwrap_or(0));
     let mut frames = Frames::new(body, settings.pace, None);
     while let Some(data) = frames.next().await? {
@@ -206,6 +222,27 @@ where
         }
         Some(codec) => inflate(codec, buffer, settings.max, hold).await,
     }
+}
+
+/// Reads a body that nobody wants, within bounds, beside the answer to its request.
+///
+/// Closing an HTTP/1 connection on which a body is still coming in would reset it, and the
+/// client might never read the answer. HTTP/2 has no such trouble.
+pub fn discard(version: Version, body: Incoming) {
+    const MOST: usize = 256 << 10;
+    if version > Version::HTTP_11 || body.is_end_stream() {
+        return;
+    }
+    tokio::spawn(async move {
+        let pace = Pace {
+            total: Some(Duration::from_secs(2)),
+            ..Pace::default()
+        };
+        let mut frames = Frames::new(body, pace, None);
+        while frames.received < MOST
+            && let Ok(Some(_)) = frames.next().await
+        {}
+    });
 }
 
 /// Decompresses a body, on the blocking pool where it would keep the worker for long.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use http::header::CONTENT_TYPE;
+use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use hyper::body::Incoming;
 use tidegate_pdata::{Refusal, Reservation};
@@ -55,6 +56,8 @@ pub struct Call<M> {
     pub hold: Reservation,
     /// The client's metadata.
     pub headers: HeaderMap,
+    /// What the client calls the server.
+    pub authority: Option<Authority>,
     /// The client.
     pub peer: Arc<Peer>,
     /// The latest that it should be answered: four fifths of the time that the client gives.
@@ -123,6 +126,7 @@ impl<U: Unary> Grpc<U> {
             message,
             hold,
             headers: parts.headers,
+            authority: parts.uri.into_parts().authority,
             peer: Arc::clone(peer),
             until,
         })

@@ -8,7 +8,10 @@
 
 mod address;
 mod body;
+pub mod config;
 mod connection;
+mod cors;
+mod encodings;
 mod grpc;
 mod io;
 mod listener;
@@ -30,7 +33,9 @@ use tidegate_pdata::Context;
 use crate::tls::ServerIdentity;
 
 pub use address::{Address, AddressError, Family};
-pub use body::{Body, BodyError, Pace, read_body};
+pub use body::{Body, BodyError, Pace, discard, read_body};
+pub use cors::Cors;
+pub use encodings::Encodings;
 pub use grpc::{Call, Grpc, Unary};
 pub use listener::{ListenError, Server};
 pub use reply::{Reply, Response};
