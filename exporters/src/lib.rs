@@ -1,6 +1,13 @@
 //! Exporters: what delivers telemetry.
 
-use tidegate_component::{Entry, AnyExporter};
+pub mod nop;
+pub mod otlp;
+
+use tidegate_component::{AnyExporter, Entry};
 
 /// Every exporter.
-pub static ALL: &[Entry<AnyExporter>] = &[];
+pub static ALL: &[Entry<AnyExporter>] = &[
+    Entry::of::<nop::Config>(),
+    Entry::of::<otlp::GrpcConfig>(),
+    Entry::of::<otlp::jaeger::Config>(),
+];
