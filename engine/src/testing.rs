@@ -284,6 +284,8 @@ pub(crate) struct Rig {
     pub(crate) diary: Diary,
     scripts: BTreeMap<ComponentId, Script>,
     bins: BTreeMap<ComponentId, Bin>,
+    /// Whether exporters that are no fakes stand behind queues that are none.
+    genuine: bool,
     failing: Arc<AtomicBool>,
     taps: Taps,
 }
@@ -349,6 +351,16 @@ impl Rig {
             Ok(AnyExporter::Remote(Arc::new(remote)))
         };
         self.exporter(name, make)
+    }
+
+    /// Adds an exporter behind a genuine queue with these keys; then all queues are genuine.
+    pub(crate) fn peer(mut self, name: &str, peer: Arc<dyn Exporter>, keys: Keys) -> Self {
+        self.genuine = true;
+        let make = move |_: &BuildContext| Ok(AnyExporter::Remote(Arc::clone(&peer)));
+        self = self.exporter(name, make);
+        let part = self.parts.exporters.get_mut(&id(name)).unwrap();
+        part.keys = keys;
+        self
     }
 
     /// Adds an inline exporter that does what a closure says.
@@ -425,7 +437,10 @@ impl Rig {
             let (bin, script) = (bins[&settings.id].clone(), scripts[&settings.id].clone());
             Ok(Arc::new(FakeSink::new(bin, script)) as Arc<dyn Sink>)
         };
-        let engine = Engine::with_sinks(pool, budget, metrics, Arc::new(sink));
+        let engine = match self.genuine {
+            true => Engine::new(pool, budget, metrics),
+            false => Engine::with_sinks(pool, budget, metrics, Arc::new(sink)),
+        };
         let running = engine.start_parts(&self.parts).await?;
         Ok(Run {
             engine,

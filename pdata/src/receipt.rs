@@ -166,7 +166,7 @@ impl Receipt {
 
     /// Whether there were senders and each has been told, for want of time, to send again.
     ///
-    /// Whoever has not begun to deliver such a batch may discard it, and counts it.
+    /// Whoever is not delivering such a batch just now may discard it, and counts it.
     #[must_use]
     pub fn is_expired(&self) -> bool {
         let expired = |share: &Share| {

@@ -19,7 +19,8 @@ pub(super) const LAST_WAIT: Duration = Duration::from_secs(1);
 impl Lane {
     /// Tries a batch and ends it, lets it wait, or takes it apart.
     pub(super) async fn deliver(&self, mut job: Job) {
-        if job.began.is_none() && job.batch().receipt().is_expired() {
+        // Its sender sends it again, so that one more attempt would only make a duplicate.
+        if job.batch().receipt().is_expired() {
             job.dropped(Why::Expired, "the sender gave up", &self.health);
             return;
         }

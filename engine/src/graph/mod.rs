@@ -90,6 +90,8 @@ pub(crate) struct Node {
     pub(crate) tallies: Tallies,
     /// Items lost to a panic.
     pub(crate) panicked: Reason,
+    /// Items that a processor took and did not account for: a fault of ours, made visible.
+    pub(crate) unaccounted: Reason,
     /// Items still held when everything had been flushed.
     pub(crate) left: Reason,
 }

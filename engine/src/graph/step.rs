@@ -46,7 +46,8 @@ impl Local {
     pub(crate) fn run(&self, place: Place, batch: Batch) {
         let mut work = Work::new();
         work.push((place, batch));
-        self.finish(work);
+        // Components are fenced one by one; this keeps a fault of our own at the batch, too.
+        fenced(|| self.finish(work));
     }
 
     /// Flushes one node and runs what it emits.
@@ -149,11 +150,15 @@ impl Local {
         tally.created(created);
         tally.went(done.went);
         tally.holds(after.items, after.bytes);
-        let held_before = slot.held.replace(after.items);
-        if node.converts() {
-            // What neither went on nor stayed was made into something else.
-            let all = held_before + came + created;
-            tally.consumed(all.saturating_sub(done.went + done.dropped + after.items));
+        let all = slot.held.replace(after.items) + came + created;
+        let gone = all.saturating_sub(done.went + done.dropped + after.items);
+        if gone > 0 {
+            if node.converts() {
+                // What neither went on nor stayed was made into something else.
+                tally.consumed(gone);
+            } else {
+                node.unaccounted.add(gone);
+            }
         }
         self.note_due(slot, after.due);
     }

@@ -2,12 +2,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tidegate_component::{Delivered, ExportError, Outbox, Processor};
-use tidegate_pdata::{Batch, Outcome, Refusal, Signal};
+use tidegate_pdata::{Batch, Context, Outcome, Refusal, Signal};
 use tokio::time::Instant;
 
 use crate::Pool;
-use crate::testing::{Hold, ProcessorFake, Rig, Script, row};
+use crate::testing::{Hold, ProcessorFake, Rig, Run, Script, row};
 
 const TRACES: Signal = Signal::Traces;
 
@@ -265,4 +266,45 @@ async fn batches_from_other_threads_run_on_workers() {
     assert_eq!(threads, ["worker-0", "worker-0", "worker-1", "worker-1"]);
     run.shutdown().await;
     pool.stop().await;
+}
+
+/// Allocations that bringing in one request of this many items costs.
+fn allocations(run: &Run, items: usize) -> u64 {
+    let door = run.intake("in", TRACES);
+    let payload = crate::testing::payload(TRACES, items);
+    let deliver = door.deliver(payload, Context::default(), None);
+    let counted = allocation_counter::measure(|| {
+        let outcome = deliver.now_or_never();
+        assert_eq!(outcome, Some(Outcome::Delivered));
+    });
+    counted.count_total
+}
+
+#[tokio::test]
+async fn request_costs_its_receipt_and_nothing_per_record() {
+    let rig = Rig::default()
+        .processor("first", |_| pass())
+        .processor("second", |_| pass())
+        .inline("a", |_| Ok(Delivered::default()))
+        .pipeline("traces", &["in"], &["first", "second"], &["a"]);
+    let run = rig.start().await;
+    // The first one makes the counters.
+    allocations(&run, 1);
+    assert_eq!(allocations(&run, 1), 1);
+    assert_eq!(allocations(&run, 10_000), 1);
+    run.shutdown().await;
+}
+
+#[tokio::test]
+async fn branches_share_the_bytes_and_the_receipt() {
+    let rig = Rig::default()
+        .inline("a", |_| Ok(Delivered::default()))
+        .inline("b", |_| Ok(Delivered::default()))
+        .pipeline("traces/1", &["in"], &[], &["a", "b"])
+        .pipeline("traces/2", &["in"], &[], &["a", "b"]);
+    let run = rig.start().await;
+    allocations(&run, 1);
+    // One more: bytes that lay in a vector get a count of their users.
+    assert_eq!(allocations(&run, 10_000), 2);
+    run.shutdown().await;
 }

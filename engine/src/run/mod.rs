@@ -1,6 +1,8 @@
 //! Running a graph: everything is started from the exporters back to the receivers, and stopped
 //! the other way round.
 
+#[cfg(test)]
+mod genuine;
 mod start;
 mod status;
 mod stop;

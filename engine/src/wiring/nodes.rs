@@ -324,6 +324,7 @@ fn node(plan: NodePlan, pipeline: Option<usize>, make: Make, exchange: Option<Pa
         exchange,
         tallies: Tallies::new(context.workers),
         panicked: context.loss("panic"),
+        unaccounted: context.loss("unaccounted"),
         left: context.loss("shutdown"),
         context,
     }
