@@ -51,11 +51,11 @@ enum Kind {
 struct Entry {
     /// Its field in the message: what a patch replaces. Empty for a new attribute.
     old: (usize, usize),
-    /// Its field as it is now.
-    field: Held,
-    /// Its key, in the same place.
+    /// Its field in the arena, once it is written.
+    new: (usize, usize),
+    /// Its key: in the arena once it is written, before that in the message.
     key: (usize, usize),
-    /// Its `AnyValue`, in the same place; empty, at the end, where it has none.
+    /// Its `AnyValue`, likewise; empty, at the end, where it has none.
     value: (usize, usize),
     change: Change,
     /// Whether key and value are all that is in it, in this order.
@@ -99,12 +99,11 @@ impl Slot {
 impl Entry {
     /// An attribute of the message that is not plain.
     #[cold]
-    fn of(field: &Field<'_>, place: Place) -> Self {
+    fn of(field: &Field<'_>) -> Self {
         let (key, value) = parts(field.bytes, field.body());
-        let (start, end) = (field.start, field.end);
         Self {
-            old: (start, end),
-            field: Held { place, start, end },
+            old: (field.start, field.end),
+            new: (0, 0),
             key,
             value,
             change: Change::None,
@@ -114,31 +113,23 @@ impl Entry {
 
     /// A plain attribute of the message.
     #[inline]
-    const fn plain(slot: &Slot, place: Place) -> Self {
+    const fn plain(slot: &Slot) -> Self {
         let key_end = slot.at + 4 + slot.key as usize;
-        let (start, end) = (slot.at, key_end + 2 + slot.value as usize);
+        let end = key_end + 2 + slot.value as usize;
         Self {
-            old: (start, end),
-            field: Held { place, start, end },
+            old: (slot.at, end),
+            new: (0, 0),
             key: (slot.at + 4, key_end),
             value: (key_end + 2, end),
             change: Change::None,
             bare: true,
         }
     }
+}
 
-    const fn key(&self) -> Held {
-        self.at(self.key)
-    }
-
-    const fn value(&self) -> Held {
-        self.at(self.value)
-    }
-
-    const fn at(&self, (start, end): (usize, usize)) -> Held {
-        let place = self.field.place;
-        Held { place, start, end }
-    }
+const fn arena((start, end): (usize, usize)) -> Held {
+    let place = Place::Arena;
+    Held { place, start, end }
 }
 
 /// The length of a key as a slot has it.
@@ -204,7 +195,7 @@ impl Table {
                 return;
             };
             if field.number == self.number && field.wire == WireType::Len {
-                self.push(Entry::of(&field, message.place));
+                self.push(Entry::of(&field));
                 self.insert_at = field.end;
             }
         }
@@ -235,7 +226,7 @@ impl Table {
         self.entries.push(entry);
     }
 
-    /// Turns the changes into patches of the message, in any order.
+    /// Turns the changes into patches of the message, in their order.
     #[inline]
     pub(super) fn flush(&self, store: &mut Store, floor: usize) {
         if self.changed {
@@ -244,12 +235,13 @@ impl Table {
     }
 
     fn flush_changes(&self, store: &mut Store, floor: usize) {
-        for entry in &self.entries {
+        for slot in self.slots.iter().filter(|slot| slot.kind != Kind::Plain) {
+            let entry = &self.entries[slot.at];
             let (start, end) = entry.old;
             match entry.change {
                 Change::None => {}
                 Change::Written => {
-                    store.push(floor, Patch::replacement(start, end, entry.field));
+                    store.push(floor, Patch::replacement(start, end, arena(entry.new)));
                 }
                 Change::Removed if start == end => {}
                 Change::Removed => store.push(floor, Patch::removal(start, end)),
@@ -279,40 +271,66 @@ impl Table {
             .position(|slot| slot.key == length && self.has_key(slot, segment, store, key))
     }
 
+    #[inline]
     fn has_key(&self, slot: &Slot, segment: &[u8], store: &Store, key: &[u8]) -> bool {
         let held = match slot.kind {
-            Kind::Plain => Entry::plain(slot, self.place).key(),
-            Kind::Entry => self.entries[slot.at].key(),
+            Kind::Plain => self.held(Change::None, Entry::plain(slot).key),
+            Kind::Entry => {
+                let entry = &self.entries[slot.at];
+                self.held(entry.change, entry.key)
+            }
             Kind::Removed => return false,
         };
-        bytes(segment, &store.arena, held) == key
+        let found = bytes(segment, &store.arena, held);
+        // Keys of one length mostly differ early: that is cheaper to see here than in a call.
+        match (found.first_chunk::<8>(), key.first_chunk::<8>()) {
+            (Some(found), Some(key)) if found != key => false,
+            _ => found == key,
+        }
+    }
+
+    /// Where a part of an attribute lies.
+    #[inline]
+    const fn held(&self, change: Change, (start, end): (usize, usize)) -> Held {
+        let place = match change {
+            Change::Written => Place::Arena,
+            _ => self.place,
+        };
+        Held { place, start, end }
     }
 
     /// The key and the value at a position, unless they were removed.
     pub(super) fn pair(&self, position: usize) -> Option<(Held, Held)> {
         let slot = self.slots.get(position)?;
         (slot.kind != Kind::Removed).then(|| {
-            let entry = self.entry(slot);
-            (entry.key(), entry.value())
+            let Entry {
+                key, value, change, ..
+            } = self.entry(slot);
+            (self.held(change, key), self.held(change, value))
         })
     }
 
     #[inline]
     fn entry(&self, slot: &Slot) -> Entry {
         match slot.kind {
-            Kind::Plain => Entry::plain(slot, self.place),
+            Kind::Plain => Entry::plain(slot),
             Kind::Entry | Kind::Removed => self.entries[slot.at],
         }
     }
 
     /// Removes the attribute at a position.
     pub(super) fn remove(&mut self, position: usize) {
-        if let Some(slot) = self.slots.get(position) {
-            let mut entry = self.entry(slot);
-            entry.change = Change::Removed;
-            self.replace(position, entry);
-            self.slots[position].kind = Kind::Removed;
+        let Some(slot) = self.slots.get_mut(position) else {
+            return;
+        };
+        if slot.kind == Kind::Plain {
+            let entry = Entry::plain(slot);
+            slot.at = self.entries.len();
+            self.entries.push(entry);
         }
+        slot.kind = Kind::Removed;
+        self.entries[slot.at].change = Change::Removed;
+        self.changed = true;
     }
 
     /// Adds an attribute after the others.
@@ -343,7 +361,7 @@ impl Table {
         };
         let entry = self.entry(slot);
         let new = if entry.bare {
-            let key = entry.key();
+            let key = self.held(entry.change, entry.key);
             let write_key = |store: &mut Store| store.copy(segment, key);
             self.write(entry.old, segment, store, key.len(), write_key, value)
         } else {
@@ -369,7 +387,7 @@ impl Table {
         let entry = self.entry(slot);
         let write_key = |store: &mut Store| store.arena.extend_from_slice(key);
         let new = if entry.bare {
-            let value = NewValue::Held(entry.value());
+            let value = NewValue::Held(self.held(entry.change, entry.value));
             self.write(entry.old, segment, store, key.len(), write_key, &value)
         } else {
             self.rewrite(&entry, segment, store, (KEY, key.len()), write_key)
@@ -413,12 +431,12 @@ impl Table {
         wire::put_head(&mut store.arena, VALUE, length);
         let value_start = store.arena.len();
         value.write(segment, store);
-        let field = store.since(start);
+        let end = store.arena.len();
         Entry {
             old,
-            field,
+            new: (start, end),
             key,
-            value: (value_start, field.end),
+            value: (value_start, end),
             change: Change::Written,
             bare: true,
         }
@@ -435,10 +453,15 @@ impl Table {
         (number, length): (u32, usize),
         write: impl FnOnce(&mut Store),
     ) -> Entry {
-        let node = store.next(segment, entry.field, entry.field.start);
+        let field = match entry.change {
+            Change::Written => entry.new,
+            _ => entry.old,
+        };
+        let field = self.held(entry.change, field);
+        let node = store.next(segment, field, field.start);
         let message = Held {
-            start: node.map_or(entry.field.end, |node| node.body),
-            ..entry.field
+            start: node.map_or(field.end, |node| node.body),
+            ..field
         };
         let old = find(store, segment, message, number);
         let body = message.len() - (old.end - old.start) + wire::field_len(number, length);
@@ -460,7 +483,7 @@ impl Table {
         let (key, value) = parts(store.arena.get(body..).unwrap_or_default(), body);
         Entry {
             old: entry.old,
-            field: store.since(start),
+            new: (start, store.arena.len()),
             key,
             value,
             change: Change::Written,
