@@ -11,6 +11,7 @@ mod entry;
 mod exporter;
 mod extension;
 mod intake;
+pub mod memory;
 pub mod metrics;
 mod outbox;
 mod processor;

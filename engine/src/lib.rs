@@ -15,7 +15,6 @@ mod delivery;
 mod graph;
 mod intake;
 mod ledger;
-mod memory;
 mod plan;
 mod run;
 mod sink;
@@ -25,7 +24,7 @@ mod testing;
 mod wiring;
 mod workers;
 
-pub use memory::{default_budget, total_memory};
 pub use plan::{Plan, Registry};
 pub use run::{Engine, Running, StartFailure};
+pub use tidegate_component::memory::{default_budget, total_memory};
 pub use workers::{Pool, WORKERS_VARIABLE, default_workers};

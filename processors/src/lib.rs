@@ -1,8 +1,24 @@
 //! Processors: what changes batches on their way.
 
+pub mod attributes;
 pub mod batch;
+pub mod memory_limiter;
+pub mod probabilistic_sampler;
+pub mod resource;
+
+mod actions;
+mod literal;
+mod matching;
+mod number;
+mod pattern;
 
 use tidegate_component::{Entry, Processor};
 
 /// Every processor.
-pub static ALL: &[Entry<Box<dyn Processor>>] = &[Entry::of::<batch::Config>()];
+pub static ALL: &[Entry<Box<dyn Processor>>] = &[
+    Entry::of::<attributes::Config>(),
+    Entry::of::<batch::Config>(),
+    Entry::of::<memory_limiter::Config>(),
+    Entry::of::<probabilistic_sampler::Config>(),
+    Entry::of::<resource::Config>(),
+];

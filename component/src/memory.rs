@@ -1,4 +1,4 @@
-//! How much memory the process may use, as the kernel tells it.
+//! How much memory the process may use and does use, as the kernel tells it.
 
 use std::path::Path;
 
@@ -23,10 +23,20 @@ pub fn total_memory() -> Option<u64> {
     limits.chain(host).min()
 }
 
+/// The memory that this process holds now: its resident set.
+#[must_use]
+pub fn resident_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    kib_line(&status, "VmRSS:")
+}
+
 fn host_total(meminfo: &str) -> Option<u64> {
-    let line = meminfo
-        .lines()
-        .find_map(|line| line.strip_prefix("MemTotal:"))?;
+    kib_line(meminfo, "MemTotal:")
+}
+
+/// The bytes on a line such as `MemTotal: 16 kB`.
+fn kib_line(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024)
 }
@@ -71,6 +81,12 @@ mod tests {
         let text = "MemTotal:       24040000 kB\nMemFree:  1 kB\n";
         assert_eq!(host_total(text), Some(24_040_000 * 1024));
         assert_eq!(host_total("MemFree: 1 kB\n"), None);
+    }
+
+    #[test]
+    fn the_process_holds_less_than_there_is() {
+        let resident = resident_memory().unwrap();
+        assert!(resident > 0 && resident < total_memory().unwrap());
     }
 
     #[test]
