@@ -30,6 +30,7 @@ mod draft;
 mod editor;
 mod metrics;
 mod records;
+mod slot;
 mod store;
 mod table;
 mod value;
