@@ -194,7 +194,7 @@ impl IntakePort for Port {
             return Offered::Settled(Outcome::Delivered);
         }
         debug_assert_eq!(payload.signal(), self.signal());
-        if self.graph.closed.load(Acquire) {
+        if self.graph.shut.load(Acquire) {
             let outcome = Outcome::Refused(refusal("shutting down"));
             return Offered::Settled(self.answer(outcome, items));
         }

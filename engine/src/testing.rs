@@ -186,12 +186,21 @@ impl Exporter for Remote {
 
 type Taps = Arc<Mutex<BTreeMap<ComponentId, [Option<Intake>; 3]>>>;
 
-struct FakeReceiver(ComponentId, Taps, Diary, Arc<AtomicBool>);
+/// What every fake receiver does wrong.
+#[derive(Debug, Default)]
+struct Faults {
+    /// It cannot be started.
+    start: AtomicBool,
+    /// It never stops.
+    stop: AtomicBool,
+}
+
+struct FakeReceiver(ComponentId, Taps, Diary, Arc<Faults>);
 
 #[async_trait]
 impl Receiver for FakeReceiver {
     async fn start(&mut self, cx: ReceiverContext) -> Result<(), StartError> {
-        if self.3.load(SeqCst) {
+        if self.3.start.load(SeqCst) {
             return Err(StartError::new("cannot listen on 127.0.0.1:1", "taken"));
         }
         self.2.note(format!("start receiver {}", self.0));
@@ -200,6 +209,9 @@ impl Receiver for FakeReceiver {
     }
 
     async fn stop(&mut self) {
+        if self.3.stop.load(SeqCst) {
+            std::future::pending::<()>().await;
+        }
         self.2.note(format!("stop receiver {}", self.0));
     }
 }
@@ -286,7 +298,7 @@ pub(crate) struct Rig {
     bins: BTreeMap<ComponentId, Bin>,
     /// Whether exporters that are no fakes stand behind queues that are none.
     genuine: bool,
-    failing: Arc<AtomicBool>,
+    faults: Arc<Faults>,
     taps: Taps,
 }
 
@@ -324,9 +336,9 @@ impl Rig {
     }
 
     fn receiver(mut self, id: &ComponentId) -> Self {
-        let (taps, diary, failing) = (self.taps.clone(), self.diary.clone(), self.failing.clone());
+        let (taps, diary, faults) = (self.taps.clone(), self.diary.clone(), self.faults.clone());
         let make = move |cx: &BuildContext| {
-            let fake = FakeReceiver(cx.id.clone(), taps.clone(), diary.clone(), failing.clone());
+            let fake = FakeReceiver(cx.id.clone(), taps.clone(), diary.clone(), faults.clone());
             Ok(Box::new(fake) as Box<dyn Receiver>)
         };
         self.parts
@@ -337,7 +349,13 @@ impl Rig {
 
     /// Makes every receiver fail at its start.
     pub(crate) fn failing_receivers(self) -> Self {
-        self.failing.store(true, SeqCst);
+        self.faults.start.store(true, SeqCst);
+        self
+    }
+
+    /// Makes no receiver ever stop.
+    pub(crate) fn endless_receivers(self) -> Self {
+        self.faults.stop.store(true, SeqCst);
         self
     }
 

@@ -59,6 +59,8 @@ pub(crate) struct Graph {
     /// The clock of each worker.
     pub(crate) timers: Vec<Timer>,
     pub(crate) in_flight: InFlight,
+    /// Set when receivers have stopped: nothing is brought in any more.
+    pub(crate) shut: AtomicBool,
     /// Set when the workers' parts have been taken down.
     pub(crate) closed: AtomicBool,
 }

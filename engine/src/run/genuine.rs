@@ -6,7 +6,7 @@ use std::time::Duration;
 use tidegate_component::delivery::{Delivery, SendingQueue};
 use tidegate_component::testing::{FakePeer, unavailable};
 use tidegate_component::{Delivered, ExportError, Exporter, Outbox, Promise, async_trait};
-use tidegate_pdata::{Batch, Outcome, Signal};
+use tidegate_pdata::{Batch, Context, Outcome, Signal};
 use tokio::time::Instant;
 
 use crate::testing::{Hold, ProcessorFake, Rig, row};
@@ -117,6 +117,23 @@ async fn what_a_shutdown_cannot_deliver_is_counted_as_its_loss() {
     let rows = run.shutdown().await;
     assert!(start.elapsed() <= Duration::from_secs(62));
     assert_eq!(row(&rows, "out", LOGS).dropped["shutdown"], 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn receiver_that_does_not_stop_leaves_the_queues_time_to_deliver() {
+    let slow = Arc::new(FakePeer::default().then(|| Err(unavailable())));
+    let rig = Rig::default()
+        .peer("out", slow.clone(), Delivery::default())
+        .pipeline("logs", &["in"], &[], &["out"])
+        .endless_receivers();
+    let run = rig.start().await;
+    run.send("in", LOGS, 3).await;
+    let late = run.intake("in", LOGS);
+    let rows = run.shutdown().await;
+    assert_eq!(row(&rows, "out", LOGS).consumed, 3);
+    let payload = crate::testing::payload(LOGS, 1);
+    let outcome = late.deliver(payload, Context::default(), None).await;
+    assert!(matches!(outcome, Outcome::Refused(_)));
 }
 
 #[tokio::test]

@@ -31,6 +31,7 @@ impl Running {
         self.status.enter(Phase::Stopping);
         self.wired.closing.store(true, Release);
         self.stop_receivers(deadline).await;
+        self.wired.graph.shut.store(true, Release);
         self.flush(deadline).await;
         let sinks = self.wired.graph.sinks.iter();
         join_all(sinks.map(|end| end.sink.drain(deadline))).await;
@@ -38,8 +39,11 @@ impl Running {
         self.close().await;
     }
 
+    /// Lets requests that have begun come to an end, but leaves half of the time to the queues.
     async fn stop_receivers(&mut self, deadline: Instant) {
-        let until = deadline.max(Instant::now() + TO_CLOSE);
+        let now = Instant::now();
+        let half = deadline.saturating_duration_since(now) / 2;
+        let until = now + half.max(TO_CLOSE);
         let receivers = self.wired.receivers.iter_mut();
         let stops =
             receivers.map(|(id, receiver)| within(until, "receiver", id.as_str(), receiver.stop()));
@@ -52,16 +56,17 @@ impl Running {
         let until = deadline.max(Instant::now() + TO_CLOSE);
         let idle = || within(until, "graph", "hand-overs", graph.in_flight.idle());
         idle().await;
-        for node in 0..graph.nodes.len() {
+        for (at, node) in graph.nodes.iter().enumerate() {
             let flushes = (0..self.pool.count()).map(|worker| {
                 let id = graph.id;
                 self.pool.run(worker, move || {
                     if let Some(local) = crate::graph::local(id) {
-                        local.flush_last(node);
+                        local.flush_last(at);
                     }
                 })
             });
-            join_all(flushes).await;
+            let flushes = async { drop(join_all(flushes).await) };
+            within(until, node.context.kind, node.id.as_str(), flushes).await;
             idle().await;
         }
     }
@@ -73,7 +78,8 @@ impl Running {
             let graph = Arc::clone(&self.wired.graph);
             self.pool.run(worker, move || Local::remove(&graph, worker))
         });
-        join_all(removals).await;
+        let removals = async { drop(join_all(removals).await) };
+        within(Instant::now() + TO_CLOSE, "graph", "workers", removals).await;
     }
 
     /// Closes exporters, then extensions.

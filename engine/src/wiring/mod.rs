@@ -88,6 +88,7 @@ pub(crate) fn wire(parts: &Parts, around: &Surroundings) -> Result<Wired, Vec<Fa
         inboxes: (0..workers).map(|_| Inbox::default()).collect(),
         timers: (0..workers).map(|_| Timer::default()).collect(),
         in_flight: InFlight::default(),
+        shut: AtomicBool::new(false),
         closed: AtomicBool::new(false),
     };
     Ok(Wired {
