@@ -1,7 +1,7 @@
 //! The byte budget: what all the data inside may weigh.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed, Ordering::SeqCst, fence};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -66,6 +66,9 @@ impl Budget {
         let _waiting = Waiting(self);
         loop {
             let bell = self.bell.notified();
+            // Whoever gives back counts first and looks for those who wait afterwards; without
+            // this the two could miss each other.
+            fence(SeqCst);
             if let Some(found) = look() {
                 return found;
             }

@@ -1,12 +1,21 @@
 //! The contract must notice what it is there for.
 
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use tidegate_pdata::{Batch, Outcome, Payload, Segment};
+use tidegate_pdata::{Batch, Context, Outcome, Payload, Segment, Signal};
 use tokio::time::Instant;
 
-use super::Contract;
-use crate::{BuildContext, BuildError, ComponentConfig, Outbox, Processor, Reason};
+use super::{Contract, FakeDoor, FakePeer, realistic, unavailable};
+use crate::delivery::DeliveryDefaults;
+use crate::{
+    AnyExporter, BuildContext, BuildError, BulkExporter, ComponentConfig, Delivered, ExportError,
+    InlineExporter, Outbox, Part, Position, Processor, Reason, Receiver, ReceiverContext, Sealed,
+    Shut, StartError,
+};
 
 #[derive(Clone, Copy, Default, Deserialize, JsonSchema, PartialEq)]
 #[serde(rename_all = "snake_case")]
@@ -118,4 +127,208 @@ fn data_held_without_a_deadline_is_noticed() {
 #[should_panic(expected = "what is emitted is not canonical OTLP")]
 fn bytes_that_are_no_request_are_noticed() {
     check("{}", &["{habit: garble, other: true}"]);
+}
+
+/// What an end does that is faked here.
+#[derive(Clone, Copy, Default, Deserialize, JsonSchema, PartialEq)]
+#[serde(rename_all = "snake_case")]
+enum End {
+    #[default]
+    Away,
+    Broken,
+    Inline,
+    InlineRefusing,
+    Bulk,
+    BulkLosing,
+}
+
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct ExporterConfig {
+    end: End,
+}
+
+impl ComponentConfig for ExporterConfig {
+    type Builds = AnyExporter;
+    const TYPE: &'static str = "faked";
+    const DELIVERY: Option<DeliveryDefaults> = Some(DeliveryDefaults::GRPC);
+
+    fn build(&self, _: &BuildContext) -> Result<AnyExporter, BuildError> {
+        let broken = || ExportError::Permanent {
+            endpoint: "peer".into(),
+            reason: "no".into(),
+            divisible: false,
+        };
+        Ok(match self.end {
+            End::Away => AnyExporter::Remote(Arc::new(FakePeer::always(unavailable))),
+            End::Broken => AnyExporter::Remote(Arc::new(FakePeer::always(broken))),
+            End::Inline => AnyExporter::Inline(Arc::new(Console(false))),
+            End::InlineRefusing => AnyExporter::Inline(Arc::new(Console(true))),
+            End::Bulk => AnyExporter::Bulk(Arc::new(Objects::new(0))),
+            End::BulkLosing => AnyExporter::Bulk(Arc::new(Objects::new(1))),
+        })
+    }
+}
+
+struct Console(bool);
+
+#[async_trait]
+impl InlineExporter for Console {
+    fn apply(&self, _: &Batch) -> Result<Delivered, ExportError> {
+        match self.0 {
+            false => Ok(Delivered::default()),
+            true => Err(unavailable()),
+        }
+    }
+}
+
+/// Puts every batch into one object, but for some of its items.
+struct Objects {
+    open: Mutex<Vec<Part>>,
+    loses: usize,
+}
+
+impl Objects {
+    fn new(loses: usize) -> Self {
+        Self {
+            open: Mutex::default(),
+            loses,
+        }
+    }
+}
+
+#[async_trait]
+impl BulkExporter for Objects {
+    fn add(&self, position: Position, batch: &Batch) -> Result<Delivered, ExportError> {
+        let items = batch.items().saturating_sub(self.loses);
+        self.open.lock().unwrap().push(Part { position, items });
+        Ok(Delivered::default())
+    }
+
+    fn due(&self) -> Option<Instant> {
+        let open = !self.open.lock().unwrap().is_empty();
+        open.then(|| Instant::now() + Duration::from_secs(60))
+    }
+
+    fn seal(&self, now: Instant) -> Vec<Sealed> {
+        match self.due() {
+            Some(due) if due <= now => vec![Sealed {
+                ordinal: 0,
+                name: "object".to_owned(),
+                parts: std::mem::take(&mut self.open.lock().unwrap()),
+            }],
+            _ => Vec::new(),
+        }
+    }
+
+    async fn commit(&self, _: &Sealed) -> Result<(), ExportError> {
+        Ok(())
+    }
+
+    fn abandon(&self, _: &Sealed) {}
+}
+
+fn check_exporter(end: &str) {
+    let full = format!("{{end: {end}, timeout: 1s, sending_queue: {{queue_size: 2}}}}");
+    Contract::<ExporterConfig>::new("{}", &[&full]).exporter(&full);
+}
+
+#[test]
+fn decent_exporters_keep_it() {
+    for end in ["away", "inline", "bulk"] {
+        check_exporter(end);
+    }
+}
+
+#[test]
+#[should_panic(expected = "a peer that is away makes Err(Permanent")]
+fn peer_that_is_away_for_good_is_noticed() {
+    check_exporter("broken");
+}
+
+#[test]
+#[should_panic(expected = "Retryable")]
+fn inline_exporter_that_does_not_take_is_noticed() {
+    check_exporter("inline_refusing");
+}
+
+#[test]
+#[should_panic(expected = "objects do not hold what came")]
+fn object_that_lacks_items_is_noticed() {
+    check_exporter("bulk_losing");
+}
+
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct ReceiverConfig {
+    endpoint: String,
+    /// Keeps a failure to listen to itself.
+    silent: bool,
+}
+
+impl ComponentConfig for ReceiverConfig {
+    type Builds = Box<dyn Receiver>;
+    const TYPE: &'static str = "listening";
+
+    fn build(&self, _: &BuildContext) -> Result<Box<dyn Receiver>, BuildError> {
+        Ok(Box::new(Listening(self.endpoint.clone(), self.silent)))
+    }
+
+    fn listens(&self) -> Vec<(String, String)> {
+        vec![("endpoint".to_owned(), self.endpoint.clone())]
+    }
+}
+
+struct Listening(String, bool);
+
+#[async_trait]
+impl Receiver for Listening {
+    async fn start(&mut self, cx: ReceiverContext) -> Result<(), StartError> {
+        assert!(cx.intake(Signal::Logs).is_some());
+        match std::net::TcpListener::bind(&self.0) {
+            Err(error) if !self.1 => Err(StartError::new(
+                format!("cannot listen on {}", self.0),
+                error,
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    async fn stop(&mut self) {}
+}
+
+fn check_receiver(silent: bool) {
+    let text = |address: &str| format!("{{endpoint: '{address}', silent: {silent}}}");
+    let free = text("127.0.0.1:0");
+    Contract::<ReceiverConfig>::new("{}", &[&free]).receiver(&free, text);
+}
+
+#[test]
+fn decent_receivers_keep_it() {
+    check_receiver(false);
+}
+
+#[test]
+#[should_panic(expected = "the address is taken")]
+fn receiver_that_hides_that_it_cannot_listen_is_noticed() {
+    check_receiver(true);
+}
+
+#[tokio::test]
+async fn fake_door_takes_counts_and_shuts() {
+    let door = Arc::new(FakeDoor::within(100));
+    let intake = door.intake().over("grpc");
+    let admission = intake.admit(60, None).await.unwrap();
+    assert!(intake.admit(60, None).await.is_err());
+    drop(admission);
+    let payload = realistic(Signal::Logs, 3);
+    let outcome = intake.deliver(payload, Context::default(), None).await;
+    assert_eq!((outcome, door.items()), (Outcome::TakenOver, 3));
+    door.shut(Some(Shut::Full));
+    let waiter = tokio::spawn(async move { intake.admit(1, None).await.is_ok() });
+    tokio::task::yield_now().await;
+    assert!(!waiter.is_finished());
+    door.shut(None);
+    assert!(waiter.await.unwrap());
+    assert_eq!(door.transports(), ["grpc"]);
 }
