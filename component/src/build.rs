@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tidegate_document::ComponentId;
-use tidegate_pdata::{Budget, Signal};
+use tidegate_pdata::{Budget, Signal, Signals};
 
 use crate::connector::Route;
 use crate::metrics::Metrics;
@@ -41,6 +41,8 @@ pub struct BuildContext {
     pub pipeline: Option<String>,
     /// The pipeline's signal, for processors; for a connector the signal it takes.
     pub signal: Option<Signal>,
+    /// The signals that pipelines bring to it, for exporters; all of them elsewhere.
+    pub signals: Signals,
     /// The worker that will own the instance; 0 where one instance serves all.
     pub worker: usize,
     /// How many workers there are.
@@ -71,6 +73,7 @@ impl BuildContext {
             kind,
             pipeline: None,
             signal: None,
+            signals: Signals::ALL,
             worker: 0,
             workers: 1,
             budget: Budget::new(usize::MAX),

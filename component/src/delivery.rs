@@ -50,6 +50,18 @@ pub struct Delivery {
     pub retry_on_failure: Option<Retry>,
 }
 
+impl Delivery {
+    /// The time for one attempt, where there is a limit.
+    #[must_use]
+    pub fn attempt_timeout(&self, defaults: DeliveryDefaults) -> Option<std::time::Duration> {
+        let timeout = self.timeout.map_or(
+            std::time::Duration::from_millis(defaults.timeout_ms),
+            std::time::Duration::from,
+        );
+        (!timeout.is_zero()).then_some(timeout)
+    }
+}
+
 /// What a queue's size counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]

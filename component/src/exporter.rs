@@ -61,6 +61,8 @@ pub struct ExporterContext {
     pub workers: Workers,
     /// The byte budget of the process.
     pub budget: Arc<Budget>,
+    /// The time that the engine gives one attempt, for exporters that tell their peer.
+    pub timeout: Option<Duration>,
 }
 
 /// Delivers telemetry, one batch at a time. One instance serves all signals and workers.

@@ -1,13 +1,19 @@
-//! Exporters: what delivers telemetry.
+//! Exporters: where telemetry goes.
 
+pub mod debug;
+pub mod jaeger;
 pub mod nop;
-pub mod otlp;
+mod otlp;
+pub mod otlp_grpc;
+pub mod otlp_http;
 
 use tidegate_component::{AnyExporter, Entry};
 
 /// Every exporter.
 pub static ALL: &[Entry<AnyExporter>] = &[
+    Entry::of::<debug::Config>(),
+    Entry::of::<jaeger::Config>(),
     Entry::of::<nop::Config>(),
-    Entry::of::<otlp::GrpcConfig>(),
-    Entry::of::<otlp::jaeger::Config>(),
+    Entry::of::<otlp_grpc::Config>(),
+    Entry::of::<otlp_http::Config>(),
 ];

@@ -1,4 +1,4 @@
-//! `nop`: takes everything and keeps nothing.
+//! Takes everything and keeps nothing.
 
 use std::sync::Arc;
 
@@ -6,10 +6,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tidegate_component::{
     AnyExporter, BuildContext, BuildError, ComponentConfig, Delivered, ExportError, InlineExporter,
+    Stability, async_trait,
 };
 use tidegate_pdata::Batch;
 
-/// Takes everything and keeps nothing.
+/// Takes everything and keeps nothing: for trying the rest of a configuration.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {}
@@ -17,36 +18,18 @@ pub struct Config {}
 impl ComponentConfig for Config {
     type Builds = AnyExporter;
     const TYPE: &'static str = "nop";
+    const STABILITY: Stability = Stability::Stable;
 
-    fn build(&self, _cx: &BuildContext) -> Result<AnyExporter, BuildError> {
+    fn build(&self, _: &BuildContext) -> Result<AnyExporter, BuildError> {
         Ok(AnyExporter::Inline(Arc::new(Nop)))
     }
 }
 
 struct Nop;
 
+#[async_trait]
 impl InlineExporter for Nop {
-    fn apply(&self, _batch: &Batch) -> Result<Delivered, ExportError> {
+    fn apply(&self, _: &Batch) -> Result<Delivered, ExportError> {
         Ok(Delivered::default())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use tidegate_pdata::{Context, Payload, Receipt, Signal};
-
-    #[test]
-    fn takes_everything() {
-        let cx = BuildContext::detached("exporter", "nop".parse().unwrap());
-        let Ok(AnyExporter::Inline(nop)) = Config::default().build(&cx) else {
-            panic!("nop takes batches on the spot");
-        };
-        let batch = Batch::new(
-            Payload::empty(Signal::Logs),
-            Context::default(),
-            Receipt::none(),
-        );
-        assert_eq!(nop.apply(&batch).unwrap(), Delivered::default());
     }
 }

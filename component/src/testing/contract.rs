@@ -198,6 +198,7 @@ impl<C: ComponentConfig<Builds = AnyExporter>> Contract<'_, C> {
                 id: id::<C>(),
                 workers: HereWorkers::workers(),
                 budget: tidegate_pdata::Budget::new(usize::MAX),
+                timeout: None,
             };
             let feed = self.signals().into_iter().flat_map(feed);
             match &exporter {

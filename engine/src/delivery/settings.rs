@@ -74,13 +74,9 @@ impl Settings {
             .and_then(|queue| queue.enabled)
             .unwrap_or(defaults.queue || written.is_some());
         let queue = written.unwrap_or_default();
-        let timeout = keys.timeout.map_or(
-            Duration::from_millis(defaults.timeout_ms),
-            std::time::Duration::from,
-        );
         let retry = retry(keys.retry_on_failure.clone(), defaults.retry, &mut errors);
         let mut settings = Self {
-            timeout: (!timeout.is_zero()).then_some(timeout),
+            timeout: keys.attempt_timeout(defaults),
             consumers: UNQUEUED_CONSUMERS,
             capacity: usize::MAX,
             sizer: Sizer::Requests,

@@ -127,6 +127,10 @@ impl Running {
                 id: id.clone(),
                 workers: around.workers.clone(),
                 budget: Arc::clone(&around.budget),
+                timeout: parts
+                    .exporters
+                    .get(id)
+                    .and_then(|part| part.keys.attempt_timeout(part.defaults)),
             };
             let result = start_exporter(exporter, context).await;
             result.map_err(|error| StartFailure::started(Kind::Exporter, id, error))?;

@@ -61,6 +61,9 @@ fn fields(settings: &Logs, resource: &[(String, String)]) -> Map<String, Value> 
     fields
 }
 
+/// The target of lines that are a component's output, which has a sampling of its own.
+const OUTPUT: &str = "tidegate::output";
+
 /// Writes each event as one line.
 struct Lines {
     level: Level,
@@ -85,6 +88,7 @@ impl<S: Subscriber> Layer<S> for Lines {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let metadata = event.metadata();
         if let Some(sampling) = &self.sampling
+            && metadata.target() != OUTPUT
             && !sampling.takes(metadata.callsite())
         {
             return;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tidegate_component::{AnyExporter, BuildError, ComponentId, Promise, Shared};
+use tidegate_component::{AnyExporter, BuildContext, BuildError, ComponentId, Promise, Shared};
 use tidegate_config::Kind;
-use tidegate_pdata::Signal;
+use tidegate_pdata::{Signal, Signals};
 
 use super::{ExporterPart, Fault, Parts, Surroundings, context, signal_context};
 use crate::graph::{End, InlineEnd, SinkEnd};
@@ -24,7 +24,13 @@ impl Ends {
     pub(super) fn build(parts: &Parts, around: &Surroundings, faults: &mut Vec<Fault>) -> Self {
         let mut ends = Self::default();
         for (id, part) in &parts.exporters {
-            let context = context(Kind::Exporter, id, around);
+            let wanted = Signal::ALL
+                .into_iter()
+                .filter(|signal| used(parts, id, *signal));
+            let context = BuildContext {
+                signals: wanted.fold(Signals::NONE, |all, signal| all.and(signal.into())),
+                ..context(Kind::Exporter, id, around)
+            };
             let exporter = match part.factory.build(&context) {
                 Ok(exporter) => exporter,
                 Err(error) => {

@@ -20,7 +20,7 @@ use tidegate_component::{
     Reasons, Receiver, Shared, Workers,
 };
 use tidegate_config::Kind;
-use tidegate_pdata::{Budget, Signal};
+use tidegate_pdata::{Budget, Signal, Signals};
 
 pub(crate) use parts::{ConnectorPart, ExporterPart, Factories, Parts, PipelinePart};
 
@@ -128,6 +128,7 @@ fn context(kind: Kind, id: &ComponentId, around: &Surroundings) -> BuildContext 
         kind: kind.name(),
         pipeline: None,
         signal: None,
+        signals: Signals::ALL,
         worker: 0,
         workers: around.workers.count(),
         budget: Arc::clone(&around.budget),

@@ -1,35 +1,29 @@
-//! What an OTLP peer answers, as the engine wants it.
-//!
-//! Source: the OTLP specification, "OTLP/gRPC Response" and "Failures".
+//! What a peer's answer tells: OTLP's partial success.
 
-use std::sync::Arc;
+use serde::Deserialize;
+use tidegate_component::Delivered;
+use tidegate_pdata::wire::Cursor;
 
-use tidegate_component::{Delivered, ExportError};
-use tidegate_pdata::wire::{Cursor, Malformed, WireType};
-use tidegate_transport::client::CallError;
-use tidegate_transport::grpc::{Code, Status};
+/// An answer that is no `Export…ServiceResponse`.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer is no OTLP: {0}")]
+pub(crate) struct MalformedAnswer(String);
 
-/// Reads an `Export…ServiceResponse`; its three kinds have the same fields.
-pub(super) fn delivered(response: &[u8]) -> Result<Delivered, Malformed> {
-    const PARTIAL_SUCCESS: u32 = 1;
-    const REJECTED: u32 = 1;
-    const MESSAGE: u32 = 2;
+/// Reads an `Export…ServiceResponse` in protobuf; those of the three signals are alike.
+pub(crate) fn delivered(answer: &[u8]) -> Result<Delivered, MalformedAnswer> {
     let mut delivered = Delivered::default();
-    let mut cursor = Cursor::new(response);
-    while let Some(field) = cursor.field()? {
-        if (field.number, field.wire) != (PARTIAL_SUCCESS, WireType::Len) {
+    let mut fields = Cursor::new(answer);
+    let malformed = |error: tidegate_pdata::wire::Malformed| MalformedAnswer(error.to_string());
+    while let Some(field) = fields.field().map_err(malformed)? {
+        if field.number != 1 {
             continue;
         }
         let mut partial = field.message();
-        while let Some(field) = partial.field()? {
-            match (field.number, field.wire) {
-                // A negative count would be a peer's mistake.
-                (REJECTED, WireType::Varint) => {
-                    delivered.rejected = u64::try_from(field.scalar.cast_signed()).unwrap_or(0);
-                }
-                (MESSAGE, WireType::Len) if !field.bytes.is_empty() => {
-                    delivered.message = Some(String::from_utf8_lossy(field.bytes).into_owned());
-                }
+        while let Some(field) = partial.field().map_err(malformed)? {
+            match field.number {
+                // An int64: what is below zero rejects nothing.
+                1 => delivered.rejected = u64::try_from(field.scalar.cast_signed()).unwrap_or(0),
+                2 => delivered.message = message(&String::from_utf8_lossy(field.bytes)),
                 _ => {}
             }
         }
@@ -37,98 +31,114 @@ pub(super) fn delivered(response: &[u8]) -> Result<Delivered, Malformed> {
     Ok(delivered)
 }
 
-/// Sorts a failed call by what may help.
-pub(super) fn failed(endpoint: &Arc<str>, error: CallError) -> ExportError {
-    match error {
-        CallError::Status(status) => refused(endpoint, status),
-        error @ (CallError::Unreachable(_) | CallError::Broken(_)) => ExportError::Retryable {
-            endpoint: Arc::clone(endpoint),
-            source: Box::new(error),
-        },
+/// Reads the same in JSON.
+pub(crate) fn delivered_json(answer: &[u8]) -> Result<Delivered, MalformedAnswer> {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Answer {
+        #[serde(rename = "partialSuccess", alias = "partial_success")]
+        partial: Option<Partial>,
     }
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Partial {
+        #[serde(
+            rename = "rejectedSpans",
+            alias = "rejected_spans",
+            alias = "rejectedDataPoints",
+            alias = "rejected_data_points",
+            alias = "rejectedLogRecords",
+            alias = "rejected_log_records"
+        )]
+        rejected: Count,
+        #[serde(rename = "errorMessage", alias = "error_message")]
+        message: String,
+    }
+    /// 64-bit integers are strings in OTLP/JSON, and numbers with some.
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Count {
+        Number(i64),
+        Text(String),
+    }
+    impl Default for Count {
+        fn default() -> Self {
+            Self::Number(0)
+        }
+    }
+    let malformed = |error: &dyn std::fmt::Display| MalformedAnswer(error.to_string());
+    let answer: Answer = serde_json::from_slice(answer).map_err(|error| malformed(&error))?;
+    let partial = answer.partial.unwrap_or_default();
+    let rejected = match partial.rejected {
+        Count::Number(number) => number,
+        Count::Text(text) => text.parse().map_err(|error| malformed(&error))?,
+    };
+    Ok(Delivered {
+        rejected: u64::try_from(rejected).unwrap_or(0),
+        message: message(&partial.message),
+    })
 }
 
-/// Sorts a status as the Collector's exporter does: six codes are worth another try, and
-/// RESOURCE_EXHAUSTED where the peer says when.
-fn refused(endpoint: &Arc<str>, status: Status) -> ExportError {
-    let endpoint = Arc::clone(endpoint);
-    let retryable = matches!(
-        status.code,
-        Code::Cancelled
-            | Code::DeadlineExceeded
-            | Code::Aborted
-            | Code::OutOfRange
-            | Code::Unavailable
-            | Code::DataLoss
-    );
-    match (status.code, status.retry_after) {
-        (Code::ResourceExhausted, after @ Some(_)) => ExportError::Refused { endpoint, after },
-        (_, after @ Some(_)) if retryable => ExportError::Refused { endpoint, after },
-        _ if retryable => ExportError::Retryable {
-            endpoint,
-            source: Box::new(status),
-        },
-        (code, _) => ExportError::Permanent {
-            endpoint,
-            reason: status.to_string(),
-            divisible: matches!(code, Code::InvalidArgument | Code::ResourceExhausted),
-        },
-    }
+/// What the peer said, as long as people read; none where it said nothing.
+fn message(text: &str) -> Option<String> {
+    const LONGEST: usize = 1024;
+    (!text.is_empty()).then(|| text[..text.floor_char_boundary(LONGEST)].to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
+    use opentelemetry_proto::tonic::collector::logs::v1::{
+        ExportLogsPartialSuccess, ExportLogsServiceResponse,
+    };
+    use prost::Message;
 
-    #[test]
-    fn reads_partial_success_and_nothing() {
-        assert_eq!(delivered(&[]).unwrap(), Delivered::default());
-        let partial = [0x0a, 0x06, 0x08, 0x03, 0x12, 0x02, b'n', b'o'];
-        let expected = Delivered {
-            rejected: 3,
-            message: Some("no".to_owned()),
-        };
-        assert_eq!(delivered(&partial).unwrap(), expected);
-        assert!(delivered(&[0x0a, 0x06, 0x08]).is_err());
+    fn partial(rejected: i64, message: &str) -> ExportLogsServiceResponse {
+        ExportLogsServiceResponse {
+            partial_success: Some(ExportLogsPartialSuccess {
+                rejected_log_records: rejected,
+                error_message: message.to_owned(),
+            }),
+        }
+    }
+
+    fn told(rejected: u64, message: Option<&str>) -> Delivered {
+        Delivered {
+            rejected,
+            message: message.map(ToOwned::to_owned),
+        }
     }
 
     #[test]
-    fn resource_exhausted_is_worth_another_try_only_when_the_peer_says_when() {
-        let endpoint: Arc<str> = "peer:4317".into();
-        let full = || Status::new(Code::ResourceExhausted, "full");
-        assert!(matches!(
-            refused(&endpoint, full()),
-            ExportError::Permanent {
-                divisible: true,
-                ..
-            }
-        ));
-        let after = Some(Duration::from_secs(2));
-        assert!(matches!(
-            refused(&endpoint, full().retry_after(Duration::from_secs(2))),
-            ExportError::Refused { after: said, .. } if said == after
-        ));
+    fn a_partial_success_tells_how_many_were_rejected_and_why() {
+        assert_eq!(delivered(b"").unwrap(), told(0, None));
+        let answer = partial(3, "too old").encode_to_vec();
+        assert_eq!(delivered(&answer).unwrap(), told(3, Some("too old")));
+        let answer = partial(-3, "").encode_to_vec();
+        assert_eq!(delivered(&answer).unwrap(), told(0, None));
+        assert!(delivered(b"<html>").is_err());
     }
 
     #[test]
-    fn six_codes_are_worth_another_try_and_the_others_are_final() {
-        let endpoint: Arc<str> = "peer:4317".into();
-        let retried = [
-            Code::Cancelled,
-            Code::DeadlineExceeded,
-            Code::Aborted,
-            Code::OutOfRange,
-            Code::Unavailable,
-            Code::DataLoss,
-        ];
-        for code in retried {
-            let error = refused(&endpoint, Status::new(code, ""));
-            assert!(matches!(error, ExportError::Retryable { .. }), "{code:?}");
+    fn the_same_is_read_from_json_in_all_its_spellings() {
+        for text in [
+            r#"{"partialSuccess":{"rejectedSpans":"3","errorMessage":"too old"}}"#,
+            r#"{"partialSuccess":{"rejectedDataPoints":3,"errorMessage":"too old"}}"#,
+            r#"{"partial_success":{"rejected_log_records":3,"error_message":"too old"},"x":[]}"#,
+        ] {
+            assert_eq!(
+                delivered_json(text.as_bytes()).unwrap(),
+                told(3, Some("too old"))
+            );
         }
-        for code in [Code::InvalidArgument, Code::Unauthenticated, Code::Internal] {
-            let error = refused(&endpoint, Status::new(code, ""));
-            assert!(matches!(error, ExportError::Permanent { .. }), "{code:?}");
+        for text in [
+            "{}",
+            r#"{"partialSuccess":{}}"#,
+            r#"{"partialSuccess":null}"#,
+        ] {
+            assert_eq!(delivered_json(text.as_bytes()).unwrap(), told(0, None));
         }
+        assert!(delivered_json(b"<html>").is_err());
+        assert!(delivered_json(br#"{"partialSuccess":{"rejectedSpans":"x"}}"#).is_err());
     }
 }

@@ -1,93 +1,145 @@
-//! `otlp_grpc`: delivers over OTLP/gRPC.
-//!
-//! The segments of a batch are sent one after the other in one message, never concatenated.
+//! Delivery over OTLP/gRPC.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-use schemars::JsonSchema;
-use serde::Deserialize;
-use tidegate_component::delivery::DeliveryDefaults;
 use tidegate_component::{
-    AnyExporter, BuildContext, BuildError, ComponentConfig, Delivered, ExportError, Exporter,
-    ExporterContext, Stability, StartError, async_trait,
+    Delivered, ExportError, Exporter, ExporterContext, StartError, async_trait,
 };
 use tidegate_pdata::{Batch, Segment, Signal};
-use tidegate_transport::client::{GrpcChannel, GrpcClient, GrpcCompression, GrpcSettings};
+use tidegate_transport::client::{CallError, GrpcChannel, GrpcSettings};
+use tidegate_transport::grpc::{Code, Status};
 
-use super::answer::{delivered, failed};
+use super::delivered;
 
-/// Delivers spans, data points and log records over OTLP/gRPC.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub struct Config(GrpcClient);
-
-impl ComponentConfig for Config {
-    type Builds = AnyExporter;
-    const TYPE: &'static str = "otlp_grpc";
-    const STABILITY: Stability = Stability::Beta;
-    const DELIVERY: Option<DeliveryDefaults> = Some(DeliveryDefaults::GRPC);
-
-    fn build(&self, _cx: &BuildContext) -> Result<AnyExporter, BuildError> {
-        let settings = self.0.build(GrpcCompression::Gzip)?;
-        Ok(AnyExporter::Remote(Arc::new(Otlp::new(settings))))
-    }
-}
-
-/// A client of the three OTLP services.
-pub(super) struct Otlp {
+/// Sends each batch as one call; its segments together are the request.
+pub(crate) struct GrpcExporter {
     settings: GrpcSettings,
-    channel: OnceLock<GrpcChannel>,
+    started: OnceLock<Started>,
 }
 
-impl Otlp {
-    pub(super) const fn new(settings: GrpcSettings) -> Self {
+struct Started {
+    channel: GrpcChannel,
+    timeout: Option<Duration>,
+}
+
+impl GrpcExporter {
+    pub(crate) fn new(settings: GrpcSettings) -> Self {
         Self {
             settings,
-            channel: OnceLock::new(),
+            started: OnceLock::new(),
+        }
+    }
+
+    fn endpoint(&self) -> Arc<str> {
+        Arc::clone(self.settings.name())
+    }
+
+    fn permanent(&self, reason: impl Into<String>, divisible: bool) -> ExportError {
+        ExportError::Permanent {
+            endpoint: self.endpoint(),
+            reason: reason.into(),
+            divisible,
+        }
+    }
+
+    fn retryable(
+        &self,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> ExportError {
+        ExportError::Retryable {
+            endpoint: self.endpoint(),
+            source: source.into(),
+        }
+    }
+
+    fn failed(&self, error: CallError, signal: Signal) -> ExportError {
+        match error {
+            CallError::Status(status) => self.refused(status, signal),
+            other => self.retryable(other),
+        }
+    }
+
+    /// What a status means, after OTLP's table as the Collector reads it.
+    ///
+    /// One thing is ours: a request that is too large for the peer may pass in parts, whatever
+    /// code says so.
+    fn refused(&self, status: Status, signal: Signal) -> ExportError {
+        if is_too_large(&status) {
+            return self.permanent(status.to_string(), true);
+        }
+        let retryable = status.code.is_retryable()
+            || (status.code == Code::ResourceExhausted && status.retry_after.is_some());
+        match status.retry_after {
+            after @ Some(wait) if retryable && !wait.is_zero() => ExportError::Refused {
+                endpoint: self.endpoint(),
+                after,
+            },
+            _ if retryable => self.retryable(status),
+            _ if status.code == Code::Unimplemented => {
+                self.permanent(format!("{status}; does the peer take {signal}?"), false)
+            }
+            _ => {
+                let divisible = status.code == Code::InvalidArgument;
+                self.permanent(status.to_string(), divisible)
+            }
         }
     }
 }
 
-#[async_trait]
-impl Exporter for Otlp {
-    async fn start(&self, cx: ExporterContext) -> Result<(), StartError> {
-        let channel = self.settings.start(Some(cx.workers))?;
-        // An exporter is started once; a second channel would have nothing to do.
-        let _ = self.channel.set(channel);
-        Ok(())
-    }
+/// How the gRPC of Go, C++, Java, Rust and our own say that a message is too large.
+const TOO_LARGE: [&str; 4] = [
+    "larger than max",
+    "too large",
+    "exceeds maximum size",
+    "size limit",
+];
 
-    async fn export(&self, batch: &Batch) -> Result<Delivered, ExportError> {
-        let endpoint = self.settings.name();
-        let permanent = |reason: String| ExportError::Permanent {
-            endpoint: Arc::clone(endpoint),
-            reason,
-            divisible: false,
-        };
-        let Some(channel) = self.channel.get() else {
-            return Err(permanent("the exporter was not started".to_owned()));
-        };
-        let segments = batch.payload().segments().iter().map(Segment::bytes);
-        let message = channel.message(segments).await.map_err(permanent)?;
-        let response = channel
-            .unary(path(batch.signal()), &message, None)
-            .await
-            .map_err(|error| failed(endpoint, error))?;
-        delivered(&response)
-            .map_err(|error| permanent(format!("the answer is no OTLP response: {error}")))
-    }
-
-    async fn stop(&self) {
-        if let Some(channel) = self.channel.get() {
-            channel.close();
-        }
-    }
+/// Whether the peer turns the request away for its size alone.
+fn is_too_large(status: &Status) -> bool {
+    matches!(status.code, Code::ResourceExhausted | Code::OutOfRange)
+        && TOO_LARGE.iter().any(|words| status.message.contains(words))
 }
 
-const fn path(signal: Signal) -> &'static str {
+const fn method(signal: Signal) -> &'static str {
     match signal {
         Signal::Traces => "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
         Signal::Metrics => "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
         Signal::Logs => "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+    }
+}
+
+#[async_trait]
+impl Exporter for GrpcExporter {
+    async fn start(&self, cx: ExporterContext) -> Result<(), StartError> {
+        let started = Started {
+            channel: self.settings.start(Some(cx.workers))?,
+            timeout: cx.timeout,
+        };
+        // A second start, which nobody makes, changes nothing.
+        let _ = self.started.set(started);
+        Ok(())
+    }
+
+    async fn export(&self, batch: &Batch) -> Result<Delivered, ExportError> {
+        let Some(Started { channel, timeout }) = self.started.get() else {
+            return Err(self.retryable("the exporter is not started"));
+        };
+        let segments = batch.payload().segments().iter().map(Segment::bytes);
+        let message = channel
+            .message(segments)
+            .await
+            .map_err(|reason| self.permanent(reason, true))?;
+        let answer = channel
+            .unary(method(batch.signal()), &message, *timeout)
+            .await
+            .map_err(|error| self.failed(error, batch.signal()))?;
+        delivered(&answer).map_err(|error| self.permanent(error.to_string(), false))
+    }
+
+    async fn stop(&self) {
+        if let Some(started) = self.started.get() {
+            started.channel.close();
+        }
     }
 }

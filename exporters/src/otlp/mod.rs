@@ -1,7 +1,9 @@
-//! What speaks OTLP: `otlp_grpc`, and `jaeger`, which is the same with Jaeger's defaults.
+//! What the exporters over OTLP share: the methods, and what a peer's answer means.
 
 mod answer;
 mod grpc;
-pub mod jaeger;
+#[cfg(test)]
+pub(crate) mod testing;
 
-pub use grpc::Config as GrpcConfig;
+pub(crate) use answer::{MalformedAnswer, delivered, delivered_json};
+pub(crate) use grpc::GrpcExporter;

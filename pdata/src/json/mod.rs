@@ -5,6 +5,7 @@
 //! reader turns JSON into protobuf in one pass over a table of the schema; what it writes
 //! still has to pass the door, as any request from outside.
 
+mod print;
 mod read;
 mod schema;
 mod write;
@@ -12,4 +13,5 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+pub use print::to_json;
 pub use read::{JsonError, from_json};

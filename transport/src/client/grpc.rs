@@ -108,7 +108,8 @@ pub(super) fn no_extensions(
     auth: Option<&AuthKeys>,
     middlewares: &[MiddlewareKeys],
 ) -> Result<(), BuildError> {
-    if auth.is_some() {
+    let authenticator = auth.and_then(|auth| auth.authenticator.as_deref());
+    if authenticator.is_some_and(|name| !name.is_empty()) {
         return Err(BuildError::at("auth", "authenticators are not built yet")
             .remedy("send a fixed token by `headers: {authorization: …}`, or authenticate by `tls.cert_file`"));
     }
