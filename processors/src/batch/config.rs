@@ -77,7 +77,10 @@ impl ComponentConfig for Config {
         if let Some(pair) = keys.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(BuildError::at(
                 "metadata_keys",
-                format!("{:?} is there twice (keys differ by more than case)", pair[0]),
+                format!(
+                    "{:?} is there twice (keys differ by more than case)",
+                    pair[0]
+                ),
             )
             .remedy("name each key once"));
         }

@@ -176,7 +176,9 @@ impl Drop for Batcher {
     fn drop(&mut self) {
         let open = self.groups.len();
         self.cardinality.open.fetch_sub(open, Relaxed);
-        self.cardinality.gauge.add(-i64::try_from(open).unwrap_or(0));
+        self.cardinality
+            .gauge
+            .add(-i64::try_from(open).unwrap_or(0));
     }
 }
 

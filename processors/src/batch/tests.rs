@@ -127,7 +127,12 @@ async fn keeps_tenants_apart_and_bounds_their_number() {
         .take()
         .iter()
         .map(|batch| {
-            let tenant = batch.context().metadata("tenant").next().unwrap().to_owned();
+            let tenant = batch
+                .context()
+                .metadata("tenant")
+                .next()
+                .unwrap()
+                .to_owned();
             (tenant, batch.items())
         })
         .collect();
