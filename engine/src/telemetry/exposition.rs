@@ -31,28 +31,25 @@ pub fn text(registry: &Registry, style: &Style) -> Result<String, std::fmt::Erro
     }));
     let mut text = String::new();
     prometheus_client::encoding::text::encode(&mut text, &encoder)?;
-    Ok(if style.without_type_suffix {
-        without_total(&text)
-    } else {
-        text
-    })
+    Ok(tidied(&text, style.without_type_suffix))
 }
 
-/// Takes `_total` off the names of samples; the encoder adds it to every counter.
-fn without_total(text: &str) -> String {
-    let mut stripped = String::with_capacity(text.len());
+/// Takes empty braces off samples, and `_total` where it is not wanted: the encoder adds it to
+/// every counter.
+fn tidied(text: &str, without_total: bool) -> String {
+    let mut tidy = String::with_capacity(text.len());
     for line in text.lines() {
         let end = line.find(['{', ' ']).unwrap_or(line.len());
-        match line[..end].strip_suffix("_total") {
-            Some(name) if !line.starts_with('#') => {
-                stripped.push_str(name);
-                stripped.push_str(&line[end..]);
-            }
-            _ => stripped.push_str(line),
+        let (mut name, mut rest) = line.split_at(end);
+        if without_total && !line.starts_with('#') {
+            name = name.strip_suffix("_total").unwrap_or(name);
         }
-        stripped.push('\n');
+        rest = rest.strip_prefix("{}").unwrap_or(rest);
+        tidy.push_str(name);
+        tidy.push_str(rest);
+        tidy.push('\n');
     }
-    stripped
+    tidy
 }
 
 #[derive(Debug)]
