@@ -259,12 +259,12 @@ fn requests() -> Vec<(&'static str, String, Vec<u8>)> {
 
 /// The lines that only one side has, each with how many times more it has it.
 fn compare(expected: &str, lines: &[String]) -> String {
-    let mut counts: BTreeMap<&str, i64> = BTreeMap::new();
+    let mut counts: BTreeMap<String, i64> = BTreeMap::new();
     for line in expected.lines() {
-        *counts.entry(line).or_default() += 1;
+        *counts.entry(normal::same(line)).or_default() += 1;
     }
     for line in lines.iter().flat_map(|line| line.lines()) {
-        *counts.entry(line).or_default() -= 1;
+        *counts.entry(normal::same(line)).or_default() -= 1;
     }
     counts
         .into_iter()

@@ -114,3 +114,40 @@ fn sort_attributes(value: &mut Value) {
         _ => {}
     }
 }
+
+/// A record without its empty messages: an absent one and one of defaults mean the same, and the
+/// Collector writes some that it was not given. A line that is no record stays as it is.
+pub fn same(line: &str) -> String {
+    match serde_json::from_str::<Value>(line) {
+        Ok(mut record @ Value::Object(_)) => {
+            prune(&mut record);
+            record.to_string()
+        }
+        _ => line.to_owned(),
+    }
+}
+
+fn prune(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(prune),
+        Value::Object(fields) => {
+            fields.values_mut().for_each(prune);
+            fields.retain(|key, field| match key.as_str() {
+                "status" | "scope" | "resource" => !is_default(field),
+                _ => !(field.is_null() || field.as_object().is_some_and(serde_json::Map::is_empty)),
+            });
+        }
+        _ => {}
+    }
+}
+
+fn is_default(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(value) => !value,
+        Value::Number(value) => value.as_f64() == Some(0.0),
+        Value::String(value) => value.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.values().all(is_default),
+    }
+}
