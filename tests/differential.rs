@@ -4,6 +4,9 @@
 //! `tests/differential/golden/`, written by `tests/differential/capture`; what Tidegate makes of it never
 //! becomes a golden file. Records are compared as a multiset of resource, scope and record.
 
+// What the tests share is public for all of them, and this one says what it left out.
+#![allow(unreachable_pub, clippy::print_stdout)]
+
 mod support;
 
 use std::collections::BTreeMap;

@@ -2,6 +2,8 @@
 //!
 //! The configurations and the Collector's output are those of the differential suite.
 
+#![allow(clippy::unwrap_used)] // a test may fail where it stands
+
 use std::path::Path;
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;

@@ -71,13 +71,13 @@ impl Progress {
     fn draw(&self) {
         let mut stderr = std::io::stderr().lock();
         let rate = self.sent as f64 / self.start.elapsed().as_secs_f64().max(0.001);
-        let bar = if self.total == 0 {
-            String::new()
-        } else {
-            let full = (self.sent * WIDTH / self.total).min(WIDTH) as usize;
-            let rest = WIDTH as usize - full;
-            format!("[{}{}] ", "#".repeat(full), ".".repeat(rest))
-        };
+        let bar = (self.sent * WIDTH)
+            .checked_div(self.total)
+            .map_or_else(String::new, |full| {
+                let full = full.min(WIDTH) as usize;
+                let rest = WIDTH as usize - full;
+                format!("[{}{}] ", "#".repeat(full), ".".repeat(rest))
+            });
         let _ = write!(
             stderr,
             "\r\x1b[K{bar}{} {}, {rate:.0} a second",

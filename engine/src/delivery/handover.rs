@@ -147,11 +147,6 @@ impl<T> Handover<T> {
         }
     }
 
-    /// Entries that no consumer has claimed.
-    pub(super) fn pending(&self) -> usize {
-        (self.word.load(Ordering::Acquire) / PENDING) as usize
-    }
-
     fn announce(&self, near: usize) -> Option<Arc<Seat>> {
         let mut word = self.word.load(Ordering::Relaxed);
         loop {

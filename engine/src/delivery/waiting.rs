@@ -83,14 +83,6 @@ impl Waiting {
         inner.due.remove(&(due, key)).map(|(_, job)| job)
     }
 
-    /// The number of the batch that was put into the queue first.
-    pub(super) fn oldest(&self) -> Option<u64> {
-        self.lock()
-            .age
-            .first_key_value()
-            .map(|((number, _), _)| *number)
-    }
-
     /// Waits until something is due.
     pub(super) async fn due(&self) {
         loop {

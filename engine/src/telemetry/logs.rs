@@ -17,7 +17,7 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 /// Makes the settings those of the whole process; only the first call counts.
 ///
 /// `resource` is what each line carries of `service.telemetry.resource`.
-pub fn install(settings: &Logs, resource: &[(String, String)]) {
+pub(super) fn install(settings: &Logs, resource: &[(String, String)]) {
     let lines = Lines {
         level: level(settings.level),
         json: settings.encoding == Encoding::Json,
