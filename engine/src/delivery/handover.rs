@@ -56,7 +56,9 @@ impl Seat {
         std::future::poll_fn(|cx| {
             // Registering comes before the last look, so that a call in between is seen.
             self.waker.register(cx.waker());
-            if self.called.swap(false, Ordering::AcqRel) {
+            if self.called.load(Ordering::Acquire) {
+                // A seat that is called is on no bench, so nobody calls it again meanwhile.
+                self.called.store(false, Ordering::Relaxed);
                 std::task::Poll::Ready(())
             } else {
                 std::task::Poll::Pending
@@ -130,21 +132,27 @@ impl<T> Handover<T> {
         if let Some(new) = self.leave(seat.worker) {
             start(new);
         }
-        seat.called().await;
-        if self.closed.load(Ordering::Acquire) {
-            return None;
+        if !self.is_closed() {
+            seat.called().await;
         }
-        Some(self.take())
+        (!self.is_closed()).then(|| self.take())
     }
 
     /// Sends the consumers home. Nothing may be in the queue or be put any more.
     pub(super) fn close(&self) {
         self.closed.store(true, Ordering::Release);
+        // A consumer that sits down changes the word too: either it is seen on its bench below,
+        // or it comes after this and sees that all is closed.
+        self.word.fetch_add(0, Ordering::AcqRel);
         for bench in &self.benches {
             while let Some(seat) = bench.idle.pop() {
                 seat.call();
             }
         }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
     }
 
     fn announce(&self, near: usize) -> Option<Arc<Seat>> {

@@ -32,6 +32,8 @@ mod tasks;
 mod waiting;
 
 #[cfg(test)]
+mod modelled;
+#[cfg(test)]
 mod tests;
 
 use std::sync::Arc;

@@ -4,8 +4,10 @@ mod peer;
 
 mod isolation;
 mod overflow;
+mod property;
 mod queue;
 mod retries;
+mod settings;
 mod shutdown;
 
 use std::sync::Arc;
@@ -24,13 +26,12 @@ use crate::sink::{Account, Sink, SinkSettings};
 use crate::workers::Pool;
 use peer::Peer;
 
-/// A delivery to a scripted peer, on this thread as the only worker.
+/// A delivery to a scripted peer, on this thread as the only worker unless told otherwise.
 struct Rig {
     sink: Arc<dyn Sink>,
     peer: Arc<Peer>,
     metrics: Registry,
     budget: Arc<Budget>,
-    pool: Pool,
 }
 
 impl Rig {
@@ -41,7 +42,11 @@ impl Rig {
 
     /// Starts a delivery of logs; `alone` says whether a pipeline has no other exporter.
     async fn start_with(keys: Keys, peer: Peer, alone: bool) -> Self {
-        let pool = Pool::here();
+        Self::start_on(Pool::here(), keys, peer, alone).await
+    }
+
+    /// Starts a delivery of logs on these workers.
+    async fn start_on(pool: Pool, keys: Keys, peer: Peer, alone: bool) -> Self {
         let (metrics, peer) = (Registry::default(), Arc::new(peer));
         let budget = Budget::new(usize::MAX);
         let settings = SinkSettings {
@@ -63,7 +68,6 @@ impl Rig {
             peer,
             metrics,
             budget,
-            pool,
         }
     }
 
