@@ -3,6 +3,8 @@
 mod cli;
 mod compat;
 mod configuration;
+#[cfg(test)]
+mod examples;
 mod generate;
 mod registry;
 mod report;
