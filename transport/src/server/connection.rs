@@ -1,5 +1,7 @@
 //! One connection, from its handshake to its end.
 
+use std::convert::Infallible;
+use std::fmt::Display;
 use std::future::Future;
 use std::io;
 use std::panic::AssertUnwindSafe;
@@ -11,7 +13,6 @@ use futures_util::FutureExt;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
-use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
@@ -42,148 +43,176 @@ const MAX_FRAME: u32 = 1 << 20;
 /// Bytes that hyper buffers of an HTTP/1 connection.
 const HTTP1_BUFFER: usize = 128 << 10;
 
-/// Serves a connection to its end.
-pub(super) async fn serve<S, T>(
-    stream: T,
-    peer: Peer,
-    settings: &Settings,
-    service: &Arc<S>,
-    phase: watch::Receiver<Phase>,
-) where
-    S: Service,
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let Some(tls) = &settings.tls else {
-        return begin(stream, peer, settings, service, phase).await;
-    };
-    let acceptor = TlsAcceptor::from(tls.current());
-    match timeout(settings.handshake_timeout, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => begin(stream, peer, settings, service, phase).await,
-        Ok(Err(error)) => tracing::debug!(peer = ?peer.address, %error, "TLS handshake failed"),
-        Err(_) => tracing::debug!(peer = ?peer.address, "TLS handshake timed out"),
-    }
+/// One side of a connection, and what is to be done on it.
+pub(super) struct Connection<'a, S> {
+    pub(super) peer: Arc<Peer>,
+    pub(super) settings: &'a Settings,
+    pub(super) service: &'a Arc<S>,
+    pub(super) phase: watch::Receiver<Phase>,
 }
 
-async fn begin<S, T>(
-    stream: T,
-    peer: Peer,
-    settings: &Settings,
-    service: &Arc<S>,
-    phase: watch::Receiver<Phase>,
-) where
-    S: Service,
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let peer = Arc::new(peer);
-    let Ok(Ok((version, stream))) =
-        timeout(settings.handshake_timeout, Sniffed::sniff(stream)).await
-    else {
-        tracing::debug!(peer = ?peer.address, "connection closed before its first bytes");
-        return;
-    };
-    let activity = Arc::new(Activity::new());
-    let wrong = version == Version::Http1 && settings.protocol == Protocol::Http2;
-    let service = service_fn(|request: Request<Incoming>| {
-        let (service, peer) = (Arc::clone(service), Arc::clone(&peer));
-        let open = Arc::clone(&activity).begin();
-        async move {
-            let _open = open;
-            Ok::<_, io::Error>(if wrong {
-                service.wrong_protocol()
-            } else {
-                guarded(&*service, request, &peer).await
-            })
-        }
-    });
-    let result = match version {
-        Version::Http1 => {
-            let mut builder = http1::Builder::new();
-            let connection = builder
-                .keep_alive(settings.keep_alives && !wrong)
-                .half_close(true)
-                // Ours counts from the first byte; hyper's would cut idle connections too.
-                .header_read_timeout(None)
-                .max_buf_size(HTTP1_BUFFER.max(settings.max_header_bytes as usize))
-                .serve_connection(TokioIo::new(stream.note(&activity)), service);
-            drive(
-                connection,
-                http1::Connection::graceful_shutdown,
-                settings,
-                &activity,
-                phase,
-            )
-            .await
-        }
-        Version::Http2 => {
-            let mut builder = http2::Builder::new(TokioExecutor::new());
-            let connection = builder
-                .timer(TokioTimer::new())
-                .auto_date_header(settings.protocol == Protocol::Any)
-                .initial_stream_window_size(STREAM_WINDOW)
-                .initial_connection_window_size(CONNECTION_WINDOW)
-                .max_frame_size(MAX_FRAME)
-                .max_concurrent_streams(settings.max_concurrent_streams)
-                .max_header_list_size(settings.max_header_bytes)
-                .keep_alive_interval(settings.ping_interval)
-                .keep_alive_timeout(settings.ping_timeout)
-                .serve_connection(TokioIo::new(stream), service);
-            drive(
-                connection,
-                http2::Connection::graceful_shutdown,
-                settings,
-                &activity,
-                phase,
-            )
-            .await
-        }
-    };
-    if let Err(error) = result {
-        tracing::debug!(peer = ?peer.address, %error, "connection broke");
-    }
-}
-
-/// Calls the service; a panic ends the request, not the connection.
-async fn guarded<S: Service>(
-    service: &S,
-    request: Request<Incoming>,
-    peer: &Arc<Peer>,
-) -> Response {
-    let call = AssertUnwindSafe(service.call(request, peer)).catch_unwind();
-    call.await.unwrap_or_else(|_| service.panicked())
-}
-
-/// Drives a connection to its end, which comes by itself, by the watch or by the server's stop.
-async fn drive<C, E>(
-    connection: C,
-    graceful: impl Fn(Pin<&mut C>),
-    settings: &Settings,
-    activity: &Arc<Activity>,
-    mut phase: watch::Receiver<Phase>,
-) -> Result<(), E>
-where
-    C: Future<Output = Result<(), E>>,
-{
-    let mut connection = pin!(connection);
-    let mut watch = Watch::new(
-        activity,
-        settings.idle_timeout,
-        settings.header_timeout,
-        settings.max_age.map(spread),
-    );
-    let mut stop = pin!(phase.wait_for(|phase| *phase != Phase::Running).fuse());
-    loop {
-        let within = tokio::select! {
-            biased;
-            result = connection.as_mut() => return result,
-            due = &mut watch => match due {
-                Due::Cut => return Ok(()),
-                Due::Idle => Some(settings.drain),
-                Due::Old => settings.max_age_grace,
-            },
-            _ = stop.as_mut() => Some(settings.drain),
+// What follows the handshakes is boxed: a connection that waits for them takes no more memory
+// than waiting needs.
+impl<S: Service> Connection<'_, S> {
+    /// Serves a connection to its end.
+    pub(super) async fn serve<T>(mut self, stream: T)
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let Some(tls) = &self.settings.tls else {
+            return self.begin(stream).await;
         };
-        graceful(connection.as_mut());
-        watch.leaving(within);
+        let handshake = Box::pin(TlsAcceptor::from(tls.current()).accept(stream));
+        match self.soon(handshake).await {
+            Ok(stream) => Box::pin(self.begin(stream)).await,
+            Err(error) => lost(&self.peer, "TLS handshake failed", &error),
+        }
+    }
+
+    async fn begin<T>(mut self, stream: T)
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        match self.soon(Sniffed::sniff(stream)).await {
+            Ok((Version::Http1, stream)) => Box::pin(self.http1(stream)).await,
+            Ok((Version::Http2, stream)) => Box::pin(self.http2(stream)).await,
+            Err(error) => lost(
+                &self.peer,
+                "connection closed before its first bytes",
+                &error,
+            ),
+        }
+    }
+
+    /// Waits for a step of the handshake, while there is time and the server runs.
+    async fn soon<T>(&mut self, step: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+        let stopped = self.phase.wait_for(|phase| *phase != Phase::Running);
+        tokio::select! {
+            biased;
+            result = timeout(self.settings.handshake_timeout, step) => result?,
+            _ = stopped => Err(io::Error::other("the server stops")),
+        }
+    }
+
+    async fn http1<T>(self, stream: Sniffed<T>)
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let activity = Arc::new(Activity::new());
+        let wrong = self.settings.protocol == Protocol::Http2;
+        let io = TokioIo::new(stream.note(&activity));
+        let connection = http1::Builder::new()
+            .keep_alive(self.settings.keep_alives && !wrong)
+            .half_close(true)
+            // Ours counts from the first byte; hyper's would cut idle connections too.
+            .header_read_timeout(None)
+            .max_buf_size(HTTP1_BUFFER.max(self.settings.max_header_bytes as usize))
+            .serve_connection(io, self.answers(&activity, wrong));
+        self.drive(connection, http1::Connection::graceful_shutdown, &activity)
+            .await;
+    }
+
+    async fn http2<T>(self, stream: Sniffed<T>)
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let activity = Arc::new(Activity::new());
+        let settings = self.settings;
+        let connection = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .auto_date_header(settings.protocol == Protocol::Any)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_frame_size(MAX_FRAME)
+            .max_concurrent_streams(settings.max_concurrent_streams)
+            .max_header_list_size(settings.max_header_bytes)
+            .keep_alive_interval(settings.ping_interval)
+            .keep_alive_timeout(settings.ping_timeout)
+            .serve_connection(TokioIo::new(stream), self.answers(&activity, false));
+        self.drive(connection, http2::Connection::graceful_shutdown, &activity)
+            .await;
+    }
+
+    /// What answers each request of the connection.
+    fn answers(&self, activity: &Arc<Activity>, wrong_protocol: bool) -> Answers<S> {
+        Answers {
+            service: Arc::clone(self.service),
+            peer: Arc::clone(&self.peer),
+            activity: Arc::clone(activity),
+            wrong_protocol,
+        }
+    }
+
+    /// Drives a connection to its end, which comes by itself, by the watch or by the server's stop.
+    async fn drive<C, E>(
+        mut self,
+        connection: C,
+        graceful: impl Fn(Pin<&mut C>),
+        activity: &Arc<Activity>,
+    ) where
+        C: Future<Output = Result<(), E>>,
+        E: Display,
+    {
+        let settings = self.settings;
+        let mut connection = pin!(connection);
+        let mut watch = Watch::new(
+            activity,
+            settings.idle_timeout,
+            settings.header_timeout,
+            settings.max_age.map(spread),
+        );
+        let mut stop = pin!(self.phase.wait_for(|phase| *phase != Phase::Running).fuse());
+        loop {
+            let within = tokio::select! {
+                biased;
+                result = connection.as_mut() => return match result {
+                    Ok(()) => (),
+                    Err(error) => lost(&self.peer, "connection broke", &error),
+                },
+                due = &mut watch => match due {
+                    Due::Cut => return,
+                    Due::Idle => Some(settings.drain),
+                    Due::Old => settings.max_age_grace,
+                },
+                _ = stop.as_mut() => Some(settings.drain),
+            };
+            graceful(connection.as_mut());
+            watch.leaving(within);
+        }
+    }
+}
+
+fn lost(peer: &Peer, what: &str, error: &impl Display) {
+    tracing::debug!(peer = ?peer.address, %error, "{what}");
+}
+
+/// Answers the requests of one connection.
+struct Answers<S> {
+    service: Arc<S>,
+    peer: Arc<Peer>,
+    activity: Arc<Activity>,
+    wrong_protocol: bool,
+}
+
+impl<S: Service> hyper::service::Service<Request<Incoming>> for Answers<S> {
+    type Response = Response;
+    type Error = Infallible;
+    // Boxed, since hyper moves it about, and keeps a place for it while a connection is idle.
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let (service, peer) = (Arc::clone(&self.service), Arc::clone(&self.peer));
+        let open = Arc::clone(&self.activity).begin();
+        let wrong_protocol = self.wrong_protocol;
+        Box::pin(async move {
+            let _open = open;
+            if wrong_protocol {
+                return Ok(service.wrong_protocol());
+            }
+            // A panic ends the request, not the connection.
+            let call = AssertUnwindSafe(service.call(request, &peer)).catch_unwind();
+            Ok(call.await.unwrap_or_else(|_| service.panicked()))
+        })
     }
 }
 

@@ -14,7 +14,7 @@ use tidegate_pdata::Context;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::watch;
 
-use super::connection::{Phase, serve};
+use super::connection::{Connection, Phase};
 use super::{Address, Family, Peer, Service, Settings};
 
 /// Connections that the system keeps until they are accepted.
@@ -315,7 +315,12 @@ async fn run<S: Service>(
     shared: &Arc<Shared<S>>,
     phase: watch::Receiver<Phase>,
 ) -> io::Result<()> {
-    let (settings, service) = (&shared.settings, &shared.service);
+    let connection = |peer| Connection {
+        peer: Arc::new(peer),
+        settings: &shared.settings,
+        service: &shared.service,
+        phase,
+    };
     match accepted {
         Accepted::Tcp(stream, address) => {
             // Clients that vanish without a word are found by the system.
@@ -330,7 +335,7 @@ async fn run<S: Service>(
                 address: Some(address),
                 context: Context::builder().peer(address).build(),
             };
-            serve(stream, peer, settings, service, phase).await;
+            connection(peer).serve(stream).await;
         }
         Accepted::Unix(stream) => {
             let stream = UnixStream::from_std(stream)?;
@@ -338,7 +343,7 @@ async fn run<S: Service>(
                 address: None,
                 context: Context::default(),
             };
-            serve(stream, peer, settings, service, phase).await;
+            connection(peer).serve(stream).await;
         }
     }
     Ok(())

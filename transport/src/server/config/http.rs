@@ -1,15 +1,15 @@
 //! The keys of an HTTP server.
 
-use std::collections::BTreeMap;
 use std::time::Duration as Time;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tidegate_component::BuildError;
-use tidegate_document::{Duration, Secret};
+use tidegate_document::Duration;
 
 use super::super::{Cors, Encodings, Pace, Protocol, Settings};
 use super::{Auth, Dialer, Middleware, Prepared, Transport, limit, refuse_unbuilt};
+use crate::client::Headers;
 use crate::tls::ServerTls;
 
 /// An HTTP server.
@@ -34,7 +34,7 @@ pub struct HttpServer {
     /// Keeps the headers of requests for components that read them.
     pub include_metadata: bool,
     /// Headers that every answer carries.
-    pub response_headers: BTreeMap<String, Secret>,
+    pub response_headers: Headers,
     /// The encodings that bodies may have; `""` is none. All unless told; an empty list takes every body as it is.
     pub compression_algorithms: Option<Vec<String>>,
     /// Time for a whole request. Without it a body may take as long as it comes with 1 KiB a second, after 10 s.
@@ -62,7 +62,7 @@ impl Default for HttpServer {
             auth: None,
             max_request_body_size: 0,
             include_metadata: false,
-            response_headers: BTreeMap::new(),
+            response_headers: Headers::default(),
             compression_algorithms: None,
             read_timeout: None,
             read_header_timeout: None,
@@ -143,6 +143,9 @@ impl HttpServer {
         let Some(keys) = &self.cors else {
             return Ok(None);
         };
+        if keys.allowed_origins.is_empty() && !keys.allowed_headers.is_empty() {
+            tracing::warn!(key = %format!("{path}::cors"), "allowed_headers without allowed_origins allow nothing");
+        }
         Cors::new(keys).map_err(|name| {
             let message = format!("\"{name}\" is no name of a header");
             BuildError::at(format!("{path}::cors"), message)
@@ -154,18 +157,9 @@ impl HttpServer {
     /// # Errors
     /// When a name or a value is none of a header.
     pub fn response_headers(&self, path: &str) -> Result<http::HeaderMap, BuildError> {
-        let mut headers = http::HeaderMap::new();
-        for (name, value) in &self.response_headers {
-            let wrong = |what: &str| {
-                let message = format!("the {what} of \"{name}\" cannot be that of a header");
-                BuildError::at(format!("{path}::response_headers"), message)
-            };
-            let key = http::HeaderName::try_from(name).map_err(|_| wrong("name"))?;
-            let mut value =
-                http::HeaderValue::try_from(value.reveal()).map_err(|_| wrong("value"))?;
-            value.set_sensitive(true);
-            headers.insert(key, value);
-        }
-        Ok(headers)
+        self.response_headers.build().map_err(|mut error| {
+            error.path = format!("{path}::response_{}", error.path);
+            error
+        })
     }
 }
