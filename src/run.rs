@@ -70,8 +70,12 @@ async fn live(pool: Pool, plan: Plan, settings: &Settings) -> anyhow::Result<()>
         _ = terminate.recv() => "SIGTERM",
         _ = interrupt.recv() => "SIGINT",
     };
-    info!(signal, "shutting down");
     let limit: Duration = settings.service.shutdown_timeout.into();
+    info!(
+        signal,
+        timeout = ?limit,
+        "shutting down: queues are drained until the timeout; interrupt to end without"
+    );
     tokio::select! {
         () = stop(running, limit) => {}
         _ = interrupt.recv() => warn!("interrupted again: ending without draining"),

@@ -64,7 +64,10 @@ impl Default for Service {
 
 impl Service {
     /// How long a shutdown may take where nothing is said.
-    pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
+    ///
+    /// Less than the 30 s that Kubernetes grants by default: what is left is then counted and said
+    /// before the process is killed.
+    pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(25);
 }
 
 /// The name of a component where it is used.

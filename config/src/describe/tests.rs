@@ -84,7 +84,7 @@ service:
     assert_eq!(resource["service.version"], None);
     assert_eq!(
         *settings.service.shutdown_timeout,
-        std::time::Duration::from_secs(30)
+        std::time::Duration::from_secs(25)
     );
 }
 
