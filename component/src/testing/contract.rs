@@ -10,11 +10,11 @@ use tidegate_pdata::{Batch, Context, Outcome, Payload, Receipt, Signal};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::{Instant, timeout};
 
-use super::{ConnectorBench, FakeDoor, HereWorkers, ProcessorBench};
+use super::{ConnectorBench, FakeDoor, HereWorkers, IdleStatus, ProcessorBench};
 use super::{findings, hostile, odd, read, realistic};
 use crate::{
-    AnyExporter, BuildContext, ComponentConfig, Connector, ExportError, ExporterContext, Position,
-    Processor, Promise, Receiver,
+    AnyExporter, BuildContext, ComponentConfig, Connector, ExportError, ExporterContext, Extension,
+    ExtensionContext, Position, Processor, Promise, Receiver,
 };
 
 /// Batches of each odd kind that a component is fed with.
@@ -289,6 +289,46 @@ impl<C: ComponentConfig<Builds = Box<dyn Receiver>>> Contract<'_, C> {
                 "`{}` does not name {address}",
                 error.message
             );
+        });
+    }
+}
+
+impl<C: ComponentConfig<Builds = Arc<dyn Extension>>> Contract<'_, C> {
+    /// Checks an extension: it starts and says where it listens; a second one on the same address
+    /// fails and names it; once it stopped, another can listen there.
+    ///
+    /// `at` makes a configuration for an address.
+    pub fn extension(&self, at: impl Fn(&str) -> String) {
+        self.configured("extension");
+        runtime(false).block_on(async {
+            let start = async |text: &str| {
+                let extension = read::<C>(text).build(&self.context("extension"));
+                let extension = extension.unwrap_or_else(|error| panic!("`{text}`: {error}"));
+                let context = ExtensionContext {
+                    id: id::<C>(),
+                    workers: HereWorkers::workers(),
+                    status: Arc::new(IdleStatus),
+                };
+                extension.start(context).await.map(|()| extension)
+            };
+            let free = std::net::TcpListener::bind("127.0.0.1:0").expect("there are free ports");
+            let address = free.local_addr().expect("it is bound").to_string();
+            let text = at(&address);
+            let listens = ComponentConfig::listens(&read::<C>(&text));
+            let told = listens.iter().any(|(_, listens)| *listens == address);
+            assert!(told, "`{text}` does not say that it listens on {address}");
+            let error = start(&text).await.err().expect("the address is taken");
+            assert!(
+                error.message.contains(&address),
+                "`{}` does not name {address}",
+                error.message
+            );
+            drop(free);
+            for _ in 0..2 {
+                let extension = start(&text).await.expect("the address is free");
+                let stopped = timeout(PATIENCE, extension.stop()).await;
+                assert!(stopped.is_ok(), "`{text}` does not stop");
+            }
         });
     }
 }

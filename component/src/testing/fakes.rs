@@ -11,6 +11,7 @@ use tidegate_pdata::{
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
+use crate::status::{LedgerRow, Phase, PipelineStatus, StatusSource};
 use crate::{
     Admission, Delivered, ExportError, Exporter, Intake, IntakePort, Offered, Promise,
     ReceiverContext, Shut, Task, WorkerPool, Workers,
@@ -296,5 +297,23 @@ impl IntakePort for Port {
     fn over(&self, transport: &'static str) -> Arc<dyn IntakePort> {
         lock(&self.0.transports).push(transport);
         Arc::new(Self(Arc::clone(&self.0)))
+    }
+}
+
+/// A process that runs and has no pipelines, as extensions see it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct IdleStatus;
+
+impl StatusSource for IdleStatus {
+    fn phase(&self) -> Phase {
+        Phase::Running
+    }
+
+    fn pipelines(&self) -> Vec<PipelineStatus> {
+        Vec::new()
+    }
+
+    fn ledger(&self) -> Vec<LedgerRow> {
+        Vec::new()
     }
 }

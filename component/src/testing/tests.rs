@@ -13,8 +13,8 @@ use super::{Contract, FakeDoor, FakePeer, realistic, unavailable};
 use crate::delivery::DeliveryDefaults;
 use crate::{
     AnyExporter, BuildContext, BuildError, BulkExporter, ComponentConfig, Delivered, ExportError,
-    InlineExporter, Outbox, Part, Position, Processor, Reason, Receiver, ReceiverContext, Sealed,
-    Shut, StartError,
+    Extension, ExtensionContext, InlineExporter, Outbox, Part, Position, Processor, Reason,
+    Receiver, ReceiverContext, Sealed, Shut, StartError,
 };
 
 #[derive(Clone, Copy, Default, Deserialize, JsonSchema, PartialEq)]
@@ -312,6 +312,70 @@ fn decent_receivers_keep_it() {
 #[should_panic(expected = "the address is taken")]
 fn receiver_that_hides_that_it_cannot_listen_is_noticed() {
     check_receiver(true);
+}
+
+#[derive(Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct PageConfig {
+    endpoint: String,
+    #[serde(default)]
+    lingers: bool,
+}
+
+impl ComponentConfig for PageConfig {
+    type Builds = Arc<dyn Extension>;
+    const TYPE: &'static str = "page";
+
+    fn build(&self, _: &BuildContext) -> Result<Arc<dyn Extension>, BuildError> {
+        Ok(Arc::new(Page {
+            config: self.clone(),
+            listener: Mutex::new(None),
+        }))
+    }
+
+    fn listens(&self) -> Vec<(String, String)> {
+        vec![("endpoint".to_owned(), self.endpoint.clone())]
+    }
+}
+
+struct Page {
+    config: PageConfig,
+    listener: Mutex<Option<std::net::TcpListener>>,
+}
+
+#[async_trait]
+impl Extension for Page {
+    async fn start(&self, _: ExtensionContext) -> Result<(), StartError> {
+        let endpoint = &self.config.endpoint;
+        let listener = std::net::TcpListener::bind(endpoint)
+            .map_err(|error| StartError::new(format!("cannot listen on {endpoint}"), error))?;
+        *self.listener.lock().unwrap() = Some(listener);
+        Ok(())
+    }
+
+    async fn stop(&self) {
+        if self.config.lingers {
+            std::mem::forget(self.listener.lock().unwrap().take());
+        }
+        *self.listener.lock().unwrap() = None;
+    }
+}
+
+fn check_extension(lingers: bool) {
+    let full = "{endpoint: 'localhost:1', lingers: true}";
+    Contract::<PageConfig>::new("endpoint: localhost:1", &[full])
+        .extension(|address| format!("{{endpoint: '{address}', lingers: {lingers}}}"));
+}
+
+#[test]
+fn decent_extensions_keep_it() {
+    check_extension(false);
+}
+
+#[test]
+#[should_panic(expected = "the address is free")]
+fn extension_that_stays_after_its_end_is_noticed() {
+    check_extension(true);
 }
 
 #[tokio::test]

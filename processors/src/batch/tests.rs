@@ -149,16 +149,3 @@ fn names_the_limits_that_contradict_each_other() {
     assert_eq!(error.path, "send_batch_max_size");
     assert_eq!(error.message, "5 is less than send_batch_size, 8192");
 }
-
-#[test]
-fn keeps_the_contract() {
-    let full = "
-timeout: 1s
-send_batch_size: 100
-send_batch_max_size: 150
-metadata_keys: [tenant]
-metadata_cardinality_limit: 10
-";
-    let at_once = "timeout: 0s";
-    tidegate_component::testing::Contract::<Config>::new("{}", &[full, at_once]).processor();
-}
