@@ -6,7 +6,11 @@ use std::num::NonZeroUsize;
 
 use bytes::Bytes;
 
-use super::{Entropy, Flat, FlatRecord, Request};
+use super::edits::{Script, Subject, edit};
+use super::normal::Normal;
+use super::{Entropy, Flat, FlatRecord, Request, owned};
+use crate::json::{from_json, to_json};
+use crate::splice::Splicer;
 use crate::wire::Fault;
 use crate::{Payload, Signal, canonical_items};
 
@@ -20,7 +24,7 @@ pub fn bytes_of(payload: &Payload) -> Vec<u8> {
 }
 
 /// The door takes what prost takes, unless it is nested too deep, and makes of it a canonical
-/// request that prost reads as the same; what prost refuses it refuses, unless it is text that
+/// request that prost and the views read as the same; what prost refuses it refuses, unless it is text that
 /// is not UTF-8.
 pub fn door_reads_as_prost(signal: Signal, bytes: &[u8]) {
     let decoded = Request::decode(signal, bytes);
@@ -37,10 +41,13 @@ pub fn door_reads_as_prost(signal: Signal, bytes: &[u8]) {
                 "not canonical behind the door"
             );
             match decoded {
-                Ok(decoded) => {
+                Ok(mut decoded) => {
                     assert_eq!(admitted.payload.items(), decoded.items());
                     let read = Request::decode(signal, &canonical).map(|read| read.encode());
                     assert_eq!(read, Ok(decoded.encode()), "it reads otherwise than before");
+                    let shown = owned::request(&admitted.payload);
+                    decoded.normalise();
+                    assert_eq!(shown.encode(), decoded.encode(), "the views show another");
                 }
                 Err(error) => {
                     assert!(
@@ -95,6 +102,67 @@ pub fn any_pieces_hold_the_whole(bytes: &[u8]) {
     let mut entropy = Entropy::new(head);
     let signal = Signal::ALL[entropy.below(3)];
     pieces_hold_the_whole(signal, request, &mut entropy);
+}
+
+/// A script of edits does through the splicer what it does to the decoded request: it sees the
+/// same on its way and leaves the same, in canonical form.
+pub fn edits_equal_those_on_prost(original: Payload, script: &[u8]) {
+    let (signal, before) = (original.signal(), original.items());
+    // Text that is not UTF-8 cannot be compared by prost.
+    let Ok(mut request) = Request::decode(signal, &bytes_of(&original)) else {
+        return;
+    };
+    let mut subject = Subject::new(Script::new(script));
+    let edited = Splicer::default().edit(original, &mut subject);
+    let seen = edit(&mut request, Script::new(script));
+
+    assert_eq!(subject.seen, seen);
+    assert_eq!(edited.items(), request.items());
+    let bytes = bytes_of(&edited);
+    assert_eq!(canonical_items(signal, &bytes), Some(request.items()));
+    if request.items() == 0 && before > 0 {
+        assert!(bytes.is_empty(), "nothing is left, and yet there are bytes");
+        return;
+    }
+    let shown = Request::decode(signal, &bytes).map(|mut shown| {
+        shown.normalise();
+        shown.encode()
+    });
+    assert_eq!(shown, Ok(request.encode()));
+}
+
+/// [`edits_equal_those_on_prost`] of a request whose first bytes say its signal and the script.
+pub fn any_edits_equal_those_on_prost(bytes: &[u8]) {
+    let (head, request) = bytes.split_at(bytes.len().min(64));
+    let (signal, script) = head.split_at(head.len().min(1));
+    let signal = Signal::ALL[Entropy::new(signal).below(3)];
+    let bytes = Bytes::copy_from_slice(request);
+    if let Ok(admitted) = Payload::admit(signal, bytes, None) {
+        edits_equal_those_on_prost(admitted.payload, script);
+    }
+}
+
+/// What is read from JSON and passes the door prints as JSON that reads and prints as itself.
+pub fn json_prints_as_itself(signal: Signal, text: &[u8]) {
+    let Some(printed) = printed(signal, text) else {
+        return;
+    };
+    let again = self::printed(signal, &printed).map(String::from_utf8);
+    assert_eq!(again, Some(String::from_utf8(printed)));
+}
+
+/// JSON as it comes out after it went in; none where it is refused.
+fn printed(signal: Signal, text: &[u8]) -> Option<Vec<u8>> {
+    let protobuf = from_json(signal, text, &mut |_| true).ok()?;
+    let admitted = Payload::admit(signal, protobuf.into(), None).ok()?;
+    let mut out = Vec::new();
+    let segments = admitted.payload.segments().iter();
+    to_json(
+        signal,
+        segments.map(|segment| &segment.bytes()[..]),
+        &mut out,
+    );
+    Some(out)
 }
 
 /// Pieces that follow each other hold what the whole does, in its order and its containers.
@@ -165,7 +233,10 @@ fn unplaced(mut records: Vec<FlatRecord>) -> Vec<FlatRecord> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::testing::arbitrary_signal;
 
     /// Runs a law over the corpus that is kept for its fuzz target.
     fn over_corpus(target: &str, law: impl Fn(&[u8])) {
@@ -187,5 +258,29 @@ mod tests {
             });
         }
         over_corpus("split", any_pieces_hold_the_whole);
+        over_corpus("splice", any_edits_equal_those_on_prost);
+        for signal in Signal::ALL {
+            over_corpus(&format!("json_{signal}"), |bytes| {
+                json_prints_as_itself(signal, bytes);
+            });
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1000))]
+
+        #[test]
+        fn damaged_json_keeps_the_law(
+            signal in arbitrary_signal(),
+            damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        ) {
+            let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/corpus");
+            let mut text = std::fs::read(format!("{corpus}/json_{signal}/usual.json")).unwrap();
+            for (at, byte) in damage {
+                let at = at.index(text.len());
+                text[at] = byte;
+            }
+            json_prints_as_itself(signal, &text);
+        }
     }
 }

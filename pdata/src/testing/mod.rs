@@ -4,11 +4,14 @@
 
 mod arbitrary;
 mod corpus;
+pub(crate) mod edits;
 mod entropy;
 mod flat;
 mod hostile;
 pub mod laws;
 mod metrics;
+pub(crate) mod normal;
+pub(crate) mod owned;
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;

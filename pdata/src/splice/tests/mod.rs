@@ -1,54 +1,18 @@
 //! The splicer against the same edits on what prost decodes.
 
 mod behaviour;
-mod oracle;
-mod script;
-mod subject;
 
 use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
-use crate::testing::{Entropy, Request, arbitrary_any, entropy, hostile_encoding};
-use crate::view::tests::normal::Normal;
-use crate::{Payload, Segment, Signal, canonical_items};
-use script::Script;
-use subject::Subject;
+use crate::testing::edits::{Script, Subject};
+use crate::testing::laws::{bytes_of, edits_equal_those_on_prost};
+use crate::testing::{Entropy, arbitrary_any, entropy, hostile_encoding};
+use crate::{Payload, Segment, Signal};
 
 fn payload(signal: Signal, bytes: Vec<u8>, items: usize) -> Payload {
     Payload::from_segment(signal, Segment::new(Bytes::from(bytes), items, None))
-}
-
-fn whole(payload: &Payload) -> Vec<u8> {
-    let segments = payload.segments().iter();
-    segments
-        .flat_map(|segment| segment.bytes().to_vec())
-        .collect()
-}
-
-/// Edits a payload by a script and the request that prost sees in it likewise, and compares.
-fn compare(original: Payload, script: &[u8]) -> Result<(), TestCaseError> {
-    let (signal, before) = (original.signal(), original.items());
-    let mut request = Request::decode(signal, &whole(&original)).expect("canonical");
-    let mut subject = Subject {
-        script: Script::new(script),
-        seen: Vec::new(),
-    };
-    let edited = Splicer::default().edit(original, &mut subject);
-    let seen = oracle::edit(&mut request, Script::new(script));
-
-    prop_assert_eq!(subject.seen, seen);
-    prop_assert_eq!(edited.items(), request.items());
-    let bytes = whole(&edited);
-    prop_assert_eq!(canonical_items(signal, &bytes), Some(request.items()));
-    if request.items() == 0 && before > 0 {
-        prop_assert!(bytes.is_empty());
-    } else {
-        let mut shown = Request::decode(signal, &bytes).expect("canonical");
-        shown.normalise();
-        prop_assert_eq!(shown.encode(), request.encode());
-    }
-    Ok(())
 }
 
 proptest! {
@@ -60,7 +24,7 @@ proptest! {
         script in entropy(),
     ) {
         let original = payload(request.signal(), request.encode(), request.items());
-        compare(original, &script)?;
+        edits_equal_those_on_prost(original, &script);
     }
 
     #[test]
@@ -72,7 +36,7 @@ proptest! {
         let mut oddities = Entropy::new(&oddities);
         let odd = hostile_encoding(request.signal(), &request.encode(), &mut oddities);
         let admitted = Payload::admit(request.signal(), odd.into(), None).expect("valid");
-        compare(admitted.payload, &script)?;
+        edits_equal_those_on_prost(admitted.payload, &script);
     }
 
     #[test]
@@ -84,8 +48,8 @@ proptest! {
         for request in requests {
             let original = payload(request.signal(), request.encode(), request.items());
             let edits = |splicer: &mut Splicer| {
-                let mut subject = Subject { script: Script::new(&script), seen: Vec::new() };
-                whole(&splicer.edit(original.clone(), &mut subject))
+                let mut subject = Subject::new(Script::new(&script));
+                bytes_of(&splicer.edit(original.clone(), &mut subject))
             };
             prop_assert_eq!(edits(&mut splicer), edits(&mut Splicer::default()));
         }
@@ -107,7 +71,7 @@ proptest! {
         }
         bytes.truncate(cut.index(bytes.len() + 1));
         for signal in Signal::ALL {
-            let mut subject = Subject { script: Script::new(&script), seen: Vec::new() };
+            let mut subject = Subject::new(Script::new(&script));
             Splicer::default().edit(payload(signal, bytes.clone(), 1), &mut subject);
         }
     }

@@ -1,7 +1,5 @@
 //! Views against the types that prost decodes into, and values against the Collector's text.
 
-pub(crate) mod normal;
-pub(crate) mod owned;
 mod text;
 
 use bytes::Bytes;
@@ -10,9 +8,9 @@ use proptest::prelude::*;
 use prost::Message;
 
 use super::*;
-use crate::testing::{Entropy, Request, arbitrary_any, entropy, hostile_encoding};
+use crate::testing::normal::Normal;
+use crate::testing::{Entropy, Request, arbitrary_any, entropy, hostile_encoding, owned};
 use crate::{Payload, Segment, Signal};
-use normal::Normal;
 
 fn payload(signal: Signal, bytes: Vec<u8>) -> Payload {
     Payload::from_segment(signal, Segment::new(Bytes::from(bytes), 0, None))

@@ -9,13 +9,22 @@ use prost::Message;
 use super::oracle::Seen;
 use super::script::{AttributeOp, OriginOp, RecordOp, Script};
 use crate::splice::*;
-use crate::view::tests::owned;
+use crate::testing::owned;
 use crate::view::{AnyValue, Number};
 
 /// Edits a payload as the script says.
-pub(super) struct Subject {
-    pub(super) script: Script,
-    pub(super) seen: Seen,
+pub(crate) struct Subject {
+    script: Script,
+    pub(crate) seen: Seen,
+}
+
+impl Subject {
+    pub(crate) const fn new(script: Script) -> Self {
+        Self {
+            script,
+            seen: Seen::new(),
+        }
+    }
 }
 
 impl Edits for Subject {

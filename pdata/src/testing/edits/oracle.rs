@@ -9,10 +9,10 @@ use opentelemetry_proto::tonic::trace::v1::{Span, Status};
 use super::script::{AttributeOp, OriginOp, RecordOp, Script};
 use crate::splice::{Verdict, Visit};
 use crate::testing::Request;
-use crate::view::tests::normal::Normal;
+use crate::testing::normal::Normal;
 
 /// What was looked at on the way.
-pub(super) type Seen = Vec<String>;
+pub(crate) type Seen = Vec<String>;
 
 /// The scope with its schema, the resource with its schema.
 struct Origin<'o> {
@@ -30,7 +30,7 @@ struct Oracle {
 }
 
 /// Edits a request as the script says.
-pub(super) fn edit(request: &mut Request, script: Script) -> Seen {
+pub(crate) fn edit(request: &mut Request, script: Script) -> Seen {
     let mut oracle = Oracle {
         script,
         seen: Seen::new(),

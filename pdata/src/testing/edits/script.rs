@@ -62,7 +62,7 @@ pub(super) enum RecordOp<R> {
 }
 
 /// Choices without end, from bytes taken over and over.
-pub(super) struct Script {
+pub(crate) struct Script {
     bytes: Vec<u8>,
     at: usize,
 }
@@ -71,7 +71,7 @@ pub(super) struct Script {
 const DRAWN: usize = 40;
 
 impl Script {
-    pub(super) fn new(bytes: &[u8]) -> Self {
+    pub(crate) fn new(bytes: &[u8]) -> Self {
         Self {
             bytes: bytes.to_vec(),
             at: 0,
