@@ -1,6 +1,7 @@
 //! Exporters: where telemetry goes.
 
 pub mod debug;
+pub mod file;
 pub mod jaeger;
 pub mod nop;
 mod otlp;
@@ -12,6 +13,7 @@ use tidegate_component::{AnyExporter, Entry};
 /// Every exporter.
 pub static ALL: &[Entry<AnyExporter>] = &[
     Entry::of::<debug::Config>(),
+    Entry::of::<file::Config>(),
     Entry::of::<jaeger::Config>(),
     Entry::of::<nop::Config>(),
     Entry::of::<otlp_grpc::Config>(),
