@@ -4,9 +4,10 @@
 
 #![allow(clippy::print_stdout, reason = "the figures are its output")]
 
+mod figure;
+
 use std::hint::black_box;
 use std::num::NonZeroUsize;
-use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tidegate_pdata::testing::{
@@ -14,9 +15,10 @@ use tidegate_pdata::testing::{
 };
 use tidegate_pdata::{Payload, Signal, canonical_items};
 
+use figure::figure;
+
 const ITEMS: usize = 100;
 const MANY: usize = 10_000;
-const PER_READING: Duration = Duration::from_millis(150);
 
 fn main() {
     println!("CPU-ns per item, best of 9; {ITEMS} items a request");
@@ -90,27 +92,4 @@ fn odd(signal: Signal, bytes: &[u8]) -> Bytes {
 
 fn decode(signal: Signal, bytes: &[u8]) -> usize {
     Request::decode(signal, bytes).map_or(0, |request| request.items())
-}
-
-/// Prints the least of nine readings of this thread's CPU time: other programs' share of the
-/// machine does not count.
-fn figure(name: &str, items: usize, mut run: impl FnMut() -> usize) {
-    let best = (0..9)
-        .map(|_| {
-            let (mut rounds, start, until) = (0_u32, cpu(), Instant::now() + PER_READING);
-            while Instant::now() < until {
-                black_box(run());
-                rounds += 1;
-            }
-            (cpu() - start) / f64::from(rounds) / items as f64
-        })
-        .fold(f64::INFINITY, f64::min);
-    println!("{name}: {best:.1}");
-}
-
-/// Nanoseconds that this thread has run for.
-fn cpu() -> f64 {
-    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let nanos = stat.split(' ').next().and_then(|nanos| nanos.parse().ok());
-    nanos.unwrap_or(f64::NAN)
 }

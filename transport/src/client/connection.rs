@@ -10,7 +10,9 @@ use bytes::Bytes;
 use h2::client::SendRequest;
 use tokio::time::{sleep, timeout};
 
-use super::dial::{self, Address, CONNECT_TIMEOUT, DialError, Greeting, Io, Peer, Watched};
+use super::dial::{self, Address, CONNECT_TIMEOUT, DialError};
+use super::greeting::{Greeting, Peer, Watched};
+use super::io::Io;
 use crate::tls::ClientIdentity;
 
 /// Answers are small; more than this unread is a peer that misbehaves.

@@ -8,7 +8,8 @@ use http::Uri;
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::dial::{self, DialError, Io, Socket};
+use super::dial::{self, DialError};
+use super::io::{Io, Socket};
 use crate::tls::{ClientIdentity, ClientTls};
 
 /// The longest answer to a CONNECT that is read.
