@@ -147,13 +147,11 @@ impl ComponentConfig for Config {
                 passes_all: self.passes_all(),
             });
             let counts = super::Counts::new(cx, "logs", &self.from_attribute);
-            let needle = self.passes_all().then_some(self.sampling_priority.as_str());
-            Box::new(Sampler::new(edit, counts, sampled, needle))
+            Box::new(Sampler::new(edit, counts, sampled))
         } else {
             let edit = traces::Traces::new(mode, self.fail_closed, self.passes_all());
             let counts = super::Counts::new(cx, "traces", "");
-            let needle = self.passes_all().then_some(traces::PRIORITY);
-            Box::new(Sampler::new(edit, counts, sampled, needle))
+            Box::new(Sampler::new(edit, counts, sampled))
         })
     }
 }

@@ -27,6 +27,8 @@ pub(super) struct Settings {
 
 pub(super) struct Logs {
     settings: Settings,
+    /// Whether a record may have an attribute about its sampling.
+    named: bool,
     tally: Tally,
     /// Room for digits, and for a value as text.
     text: String,
@@ -36,6 +38,7 @@ impl Logs {
     pub(super) const fn new(settings: Settings) -> Self {
         Self {
             settings,
+            named: true,
             tally: Tally::EMPTY,
             text: String::new(),
         }
@@ -68,7 +71,7 @@ impl Logs {
 
     /// The threshold of a record's own percentage.
     fn forced(&self, attributes: Attributes<'_>) -> Option<Threshold> {
-        if self.settings.priority.is_empty() {
+        if !self.named || self.settings.priority.is_empty() {
             return None;
         }
         let percentage = match attributes.get(&self.settings.priority)? {
@@ -119,6 +122,22 @@ fn arrived(attributes: Attributes<'_>) -> Arrived {
 }
 
 impl Sampling for Logs {
+    fn names(&self) -> Vec<&str> {
+        let mut names = vec![self.settings.priority.as_str()];
+        if !self.settings.passes_all {
+            names.extend([THRESHOLD, RANDOMNESS]);
+        }
+        names
+    }
+
+    fn passes_all(&self) -> bool {
+        self.settings.passes_all
+    }
+
+    fn begin(&mut self, named: bool) {
+        self.named = named;
+    }
+
     fn tally(&mut self) -> &mut Tally {
         &mut self.tally
     }
@@ -131,7 +150,10 @@ impl Edits for Logs {
         if self.settings.passes_all && forced.is_none_or(|forced| forced == Threshold::ALWAYS) {
             return Verdict::Keep;
         }
-        let arrived = arrived(fields.attributes);
+        let arrived = match self.named {
+            true => arrived(fields.attributes),
+            false => Arrived::default(),
+        };
         let drawn = self.drawn(fields.trace_id, fields.attributes);
         let Settings {
             mode, fail_closed, ..

@@ -39,6 +39,15 @@ impl Tally {
 
 /// Edits that decide about items.
 trait Sampling: Edits {
+    /// Names of the attributes that it looks for.
+    fn names(&self) -> Vec<&str>;
+
+    /// Whether all that has none of these attributes passes as it is.
+    fn passes_all(&self) -> bool;
+
+    /// Begins a payload: no attribute is there unless `named`.
+    fn begin(&mut self, named: bool);
+
     /// What was decided since this was last emptied.
     fn tally(&mut self) -> &mut Tally;
 }
@@ -82,57 +91,61 @@ struct Sampler<E> {
     edit: E,
     counts: Counts,
     sampled_out: Reason,
-    only_if: OnlyIf,
+    names: Names,
 }
 
-/// Which payloads need a walk.
-enum OnlyIf {
-    All,
+/// Finds out whether any of some names comes up in the bytes of a payload, which is far cheaper than
+/// to look for an attribute in each item.
+enum Names {
     None,
-    /// Those in whose bytes this name comes up.
-    Named(Regex),
+    Any(Regex),
+    /// There is no telling.
+    Unknown,
 }
 
-impl OnlyIf {
-    /// Those with this name, where there is one; of an empty name none.
-    fn new(name: Option<&str>) -> Self {
-        match name {
-            None => Self::All,
-            Some("") => Self::None,
-            Some(name) => Regex::new(&regex::escape(name)).map_or(Self::All, Self::Named),
+impl Names {
+    /// Empty names do not count.
+    fn new(names: &[&str]) -> Self {
+        let names = names.iter().filter(|name| !name.is_empty());
+        let names: Vec<_> = names.map(|name| regex::escape(name)).collect();
+        if names.is_empty() {
+            return Self::None;
         }
+        Regex::new(&names.join("|")).map_or(Self::Unknown, Self::Any)
     }
 
-    fn holds(&self, payload: &Payload) -> bool {
+    fn may_be_in(&self, payload: &Payload) -> bool {
         match self {
-            Self::All => true,
             Self::None => false,
-            Self::Named(name) => {
+            Self::Any(names) => {
                 let mut segments = payload.segments().iter();
-                segments.any(|segment| name.is_match(segment.bytes()))
+                segments.any(|segment| names.is_match(segment.bytes()))
             }
+            Self::Unknown => true,
         }
     }
 }
 
 impl<E: Sampling> Sampler<E> {
-    fn new(edit: E, counts: Counts, sampled_out: Reason, only_named: Option<&str>) -> Self {
+    fn new(edit: E, counts: Counts, sampled_out: Reason) -> Self {
         Self {
             splicer: Splicer::default(),
+            names: Names::new(&edit.names()),
             edit,
             counts,
             sampled_out,
-            only_if: OnlyIf::new(only_named),
         }
     }
 }
 
 impl<E: Sampling> Processor for Sampler<E> {
     fn process(&mut self, batch: Batch, out: &mut Outbox) {
-        if !self.only_if.holds(batch.payload()) {
+        let named = self.names.may_be_in(batch.payload());
+        if !named && self.edit.passes_all() {
             out.push(batch);
             return;
         }
+        self.edit.begin(named);
         let before = batch.items();
         let (payload, context, receipt) = batch.into_parts();
         let payload = self.splicer.edit(payload, &mut self.edit);

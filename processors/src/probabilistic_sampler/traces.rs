@@ -9,13 +9,15 @@ use super::tracestate::TraceState;
 use super::{Sampling, Tally};
 
 /// The attribute that decides alone: 0 for never, more for always.
-pub(super) const PRIORITY: &str = "sampling.priority";
+const PRIORITY: &str = "sampling.priority";
 
 pub(super) struct Traces {
     mode: Mode,
     fail_closed: bool,
     /// Whether spans pass as they are, unless their priority is 0.
     passes_all: bool,
+    /// Whether a span may have a priority.
+    named: bool,
     tally: Tally,
     /// Room for a trace state.
     text: String,
@@ -27,6 +29,7 @@ impl Traces {
             mode,
             fail_closed,
             passes_all,
+            named: true,
             tally: Tally::EMPTY,
             text: String::new(),
         }
@@ -34,6 +37,18 @@ impl Traces {
 }
 
 impl Sampling for Traces {
+    fn names(&self) -> Vec<&str> {
+        vec![PRIORITY]
+    }
+
+    fn passes_all(&self) -> bool {
+        self.passes_all
+    }
+
+    fn begin(&mut self, named: bool) {
+        self.named = named;
+    }
+
     fn tally(&mut self) -> &mut Tally {
         &mut self.tally
     }
@@ -71,7 +86,8 @@ fn forced(priority: AnyValue<'_>) -> Option<Threshold> {
 impl Edits for Traces {
     fn span(&mut self, span: &mut SpanEditor<'_>) -> Verdict {
         let fields = span.view().fields();
-        let forced = fields.attributes.get(PRIORITY).and_then(forced);
+        let priority = self.named.then(|| fields.attributes.get(PRIORITY));
+        let forced = priority.flatten().and_then(forced);
         if self.passes_all {
             let is_sampled = forced != Some(Threshold::NEVER);
             if !is_sampled {
