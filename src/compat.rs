@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use tidegate_config::Kind;
+use tidegate_config::{Kind, is_collectors};
 use tidegate_document::nearest;
 
 use crate::cli::Sources;
@@ -31,8 +31,8 @@ pub(crate) fn compat(file: &str, sources: &Sources) -> anyhow::Result<ExitCode> 
         write!(text, "{file}:{line}: {} {id}: ", kind.name())?;
         if !types.contains(&name) {
             missing.insert((kind.name(), name.to_owned()));
-            match nearest(name, types) {
-                Some(known) => writeln!(text, "not built; the nearest is {known}")?,
+            match nearest(name, types).filter(|_| !is_collectors(kind, name)) {
+                Some(known) => writeln!(text, "not known; did you mean {known}?")?,
                 None => writeln!(
                     text,
                     "not built; take it out, or keep this part on the Collector"
@@ -67,7 +67,7 @@ pub(crate) fn compat(file: &str, sources: &Sources) -> anyhow::Result<ExitCode> 
 }
 
 /// The ID of each difference of a type, with what Tidegate does.
-fn differences(kind: Kind, name: &str) -> Vec<(&'static str, &'static str)> {
+pub(crate) fn differences(kind: Kind, name: &str) -> Vec<(&'static str, &'static str)> {
     let prefix = format!("{}-{name}-", kind.name());
     DIFFERENCES
         .lines()

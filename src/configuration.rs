@@ -6,7 +6,7 @@ use anyhow::bail;
 use tidegate_config::{
     Loaded, Options, Process, Request, Settings, UnknownKeys, describe, go_variables, load,
 };
-use tidegate_document::{Diagnostics, Kind, Paint};
+use tidegate_document::{Diagnostic, Diagnostics, Kind, Paint};
 use tidegate_engine::{Plan, default_workers};
 use tidegate_pdata::Signal;
 
@@ -30,9 +30,16 @@ impl Configuration {
     /// Reads, describes and plans; whatever is wrong is in `found`.
     pub(crate) fn read(sources: &cli::Sources) -> anyhow::Result<Self> {
         let loaded = loaded(sources)?;
-        let surroundings = Process(fetch);
         let mut found = loaded.diagnostics.clone();
-        found.extend(go_variables(&surroundings));
+        if found.iter().any(hides_the_rest) {
+            return Ok(Self {
+                loaded,
+                settings: Settings::default(),
+                plan: None,
+                found,
+            });
+        }
+        found.extend(go_variables(&Process(fetch)));
         let unknown_keys = match sources.unknown_keys {
             cli::UnknownKeys::Error => UnknownKeys::Refuse,
             cli::UnknownKeys::Warn => UnknownKeys::Warn,
@@ -42,12 +49,11 @@ impl Configuration {
             joins,
         };
         let settings = describe(&loaded.document, &options, &mut found);
-        let mut planned = Diagnostics::default();
-        let plan = Plan::new(&settings, &registry(), default_workers(), &mut planned);
+        let plan = Plan::new(&settings, &registry(), default_workers(), &mut found);
         if unknown_keys == UnknownKeys::Warn {
-            planned.demote(Kind::UnknownKey);
+            found.demote(Kind::UnknownKey);
         }
-        found.extend(planned);
+        found.sort();
         let plan = plan.filter(|_| !found.has_errors());
         Ok(Self {
             loaded,
@@ -57,8 +63,11 @@ impl Configuration {
         })
     }
 
-    /// Writes everything that was found to the standard error stream.
+    /// Writes everything that was found to the standard error stream, counted at the end.
     pub(crate) fn report(&self) {
+        if self.found.is_empty() {
+            return;
+        }
         let stderr = std::io::stderr();
         let paint = if stderr.is_terminal() {
             Paint::Coloured
@@ -66,13 +75,29 @@ impl Configuration {
             Paint::Plain
         };
         let text = self.found.render(&self.loaded.sources, paint);
-        let _ = stderr.lock().write_all(text.as_bytes());
+        let _ = writeln!(stderr.lock(), "{text}\n\n{}", self.count());
     }
 
-    /// How many errors were found.
-    pub(crate) fn errors(&self) -> usize {
-        self.found.iter().filter(|one| one.is_error()).count()
+    /// How many errors and warnings were found, in words.
+    fn count(&self) -> String {
+        let errors = self.found.iter().filter(|one| one.is_error()).count();
+        let warnings = self.found.len() - errors;
+        let words = |count: usize, word: &str| match count {
+            0 => None,
+            1 => Some(format!("1 {word}")),
+            _ => Some(format!("{count} {word}s")),
+        };
+        let parts = [words(errors, "error"), words(warnings, "warning")];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
+}
+
+/// Whether a text could not be read at all: what else would be said of the configuration is then
+/// an echo of that.
+fn hides_the_rest(found: &Diagnostic) -> bool {
+    found.is_error()
+        && (found.kind == Kind::Syntax
+            || found.kind == Kind::Unreadable && found.span.source().is_none())
 }
 
 /// The document that the command line names, merged and expanded.

@@ -11,6 +11,7 @@ use tidegate_config::{self as config, Kind, whole_schema};
 use tidegate_engine::Registry;
 
 use crate::cli::{Format, Mode, Sources};
+use crate::compat::differences;
 use crate::configuration::{Configuration, loaded};
 use crate::registry::registry;
 
@@ -39,8 +40,31 @@ pub(crate) fn validate(sources: &Sources) -> anyhow::Result<ExitCode> {
             meaning(promise.name())
         )?;
     }
+    text.push_str(&touched(&configuration)?);
     print(&text);
     Ok(ExitCode::SUCCESS)
+}
+
+/// The deliberate differences from the Collector that concern a configuration, with the lines.
+fn touched(configuration: &Configuration) -> anyhow::Result<String> {
+    let mut text = String::new();
+    for (kind, name, id, component) in configuration.settings.components() {
+        let ids: Vec<&str> = differences(kind, name)
+            .into_iter()
+            .map(|(difference, _)| difference)
+            .collect();
+        if ids.is_empty() {
+            continue;
+        }
+        if text.is_empty() {
+            text.push_str("it differs here from the Collector, see docs/differences.md:\n");
+        }
+        let place = configuration.loaded.sources.locate(component.span);
+        let place = place.map(|at| format!("{}:{}: ", at.source, at.line));
+        let place = place.unwrap_or_default();
+        writeln!(text, "  {place}{kind} {id}: {}", ids.join(", "))?;
+    }
+    Ok(text)
 }
 
 fn meaning(promise: &str) -> &'static str {

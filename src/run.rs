@@ -22,10 +22,9 @@ pub(crate) fn run(sources: &Sources) -> anyhow::Result<ExitCode> {
     let configuration = Configuration::read(sources)?;
     configuration.report();
     let Some(plan) = configuration.plan else {
-        let errors = configuration.errors();
         writeln!(
             std::io::stderr(),
-            "tidegate does not start: {errors} errors in the configuration"
+            "tidegate does not start: the configuration is not valid"
         )?;
         return Ok(ExitCode::FAILURE);
     };

@@ -5,6 +5,7 @@
 //! of the components themselves stay trees, to be read by those who know them. [`print()`] and [`whole_schema`] give the
 //! document and its language back out.
 
+mod collector;
 mod describe;
 mod expand;
 mod load;
@@ -20,6 +21,7 @@ mod testing;
 
 pub mod telemetry;
 
+pub use collector::is_collectors;
 pub use describe::{Options, UnknownKeys, describe};
 pub use load::{Loaded, Request, go_variables, load};
 pub use names::{Kind, RENAMED, canonical, spellings};

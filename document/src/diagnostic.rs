@@ -249,6 +249,12 @@ impl Diagnostics {
         }
     }
 
+    /// Puts the findings in the order of the text; those without a place come first.
+    pub fn sort(&mut self) {
+        self.list
+            .sort_by_key(|found| (found.span.source(), found.span.start()));
+    }
+
     /// Turns the errors of a kind into warnings, for `--unknown-keys=warn`.
     pub fn demote(&mut self, kind: Kind) {
         for diagnostic in self.list.iter_mut().filter(|d| d.kind == kind) {

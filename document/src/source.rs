@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 /// Names one text of a [`Sources`] table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SourceId(u32);
 
 /// A range of bytes in one source.

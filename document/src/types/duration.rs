@@ -60,6 +60,9 @@ pub enum InvalidDuration {
     /// The unit is not known.
     #[error("a duration has an unknown unit; the units are h, m, s, ms, us, µs and ns")]
     UnknownUnit,
+    /// There is a space.
+    #[error("a duration has no spaces; write for example `30s`, `200ms` or `1h30m`")]
+    Space,
     /// It does not start with a number.
     #[error("this is not a duration; write for example `30s`, `200ms` or `1h30m`")]
     NoNumber,
@@ -95,6 +98,9 @@ impl FromStr for Duration {
                 true => InvalidDuration::Empty,
                 false => InvalidDuration::NoNumber,
             });
+        }
+        if text.contains(char::is_whitespace) {
+            return Err(InvalidDuration::Space);
         }
         let mut total: u128 = 0;
         while !rest.is_empty() && rest != "0" {
@@ -274,7 +280,7 @@ mod tests {
         let fault = |text: &str| text.parse::<Duration>().unwrap_err();
         assert_eq!(fault(""), InvalidDuration::Empty);
         assert_eq!(fault("5"), InvalidDuration::NoUnit);
-        assert_eq!(fault("5 s"), InvalidDuration::UnknownUnit);
+        assert_eq!(fault("5 s"), InvalidDuration::Space);
         assert_eq!(fault("5d"), InvalidDuration::UnknownUnit);
         assert_eq!(fault("s"), InvalidDuration::NoNumber);
         assert_eq!(fault("."), InvalidDuration::NoNumber);

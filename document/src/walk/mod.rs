@@ -265,6 +265,7 @@ impl<'s> Walker<'s, '_> {
                 Some("put the value in quotes".to_owned())
             }
             (Value::String(text), _) if node.text.is_none() => unquoted(text, kinds),
+            (_, ["object", ..]) => Some("write `key: value`, one a line below".to_owned()),
             (_, ["array", ..]) => Some("write `[…]`, or one entry a line behind `- `".to_owned()),
             _ => None,
         };

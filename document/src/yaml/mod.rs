@@ -95,8 +95,33 @@ fn syntax(builder: &Builder<'_, '_>, error: &ScanError) -> Diagnostic {
         line if line.matches(": ").count() > 1 => {
             diagnostic.help("put a value that contains `: ` in quotes")
         }
-        _ => diagnostic,
+        _ => diagnostic.maybe_help(remedy(error.info()).map(ToOwned::to_owned)),
     }
+}
+
+/// What most often lies behind the parser's words.
+fn remedy(fault: &str) -> Option<&'static str> {
+    let behind = [
+        ("quoted scalar", "close the quote that is open here"),
+        (
+            "did not find expected key",
+            "keys of one mapping begin in one column: check the indentation of this line",
+        ),
+        (
+            "mapping values are not allowed",
+            "keys of one mapping begin in one column: check the indentation of this line",
+        ),
+        (
+            "illegal placement of ':'",
+            "close the bracket or the quote that is open before this",
+        ),
+        (
+            "unknown anchor",
+            "write `&name` before the value that it names",
+        ),
+    ];
+    let known = behind.into_iter().find(|(words, _)| fault.contains(words));
+    known.map(|(_, remedy)| remedy)
 }
 
 impl Node {

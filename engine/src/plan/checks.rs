@@ -75,11 +75,15 @@ pub(super) fn pairs(settings: &Settings, parts: &Parts, found: &mut Diagnostics)
                         reference.id, id.signal
                     ),
                     makes => format!(
-                        "the connector `{}` makes {makes} of {}, and no pipeline of {makes} receives from it",
+                        "no pipeline of {makes} receives what the connector `{}` makes of these {}",
                         reference.id, id.signal
                     ),
                 };
-                found.push(unjoined(id, reference, Kind::Exporter, message));
+                let join = match makes.as_str() {
+                    "" => String::new(),
+                    makes => format!("name it in the receivers of a pipeline of {makes}, or "),
+                };
+                found.push(unjoined(id, reference, Kind::Exporter, message, &join));
             }
         }
         for reference in &pipeline.receivers {
@@ -99,24 +103,32 @@ pub(super) fn pairs(settings: &Settings, parts: &Parts, found: &mut Diagnostics)
                         reference.id, id.signal
                     ),
                     of => format!(
-                        "the connector `{}` makes {} of {of}, and no pipeline of {of} exports to it",
+                        "no pipeline of {of} exports to the connector `{}`, which makes {} of them",
                         reference.id, id.signal
                     ),
                 };
-                found.push(unjoined(id, reference, Kind::Receiver, message));
+                let join = match makes.as_str() {
+                    "" => String::new(),
+                    of => format!("name it in the exporters of a pipeline of {of}, or "),
+                };
+                found.push(unjoined(id, reference, Kind::Receiver, message, &join));
             }
         }
     }
 }
 
-fn unjoined(id: &PipelineId, reference: &Reference, kind: Kind, message: String) -> Diagnostic {
+fn unjoined(
+    id: &PipelineId,
+    reference: &Reference,
+    kind: Kind,
+    message: String,
+    join: &str,
+) -> Diagnostic {
     let side = kind.section();
     Diagnostic::error(Found::Conflict, message)
         .path(format!("service::pipelines::{id}::{side}"))
         .at(reference.span)
-        .help(format!(
-            "take it out of these {side}, or join it to a pipeline of that signal"
-        ))
+        .help(format!("{join}take it out of these {side}"))
 }
 
 /// Warns where an exporter was told to answer for more than the pipeline as a whole does.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tidegate_component::delivery::{Delivery as Keys, DeliveryDefaults};
 use tidegate_component::{ComponentId, Entry, Factory};
-use tidegate_config::{Component, Kind, Settings};
+use tidegate_config::{Component, Kind, Settings, is_collectors};
 use tidegate_document::{Diagnostic, Diagnostics, Kind as Found, did_you_mean, part, schema};
 
 use super::registry::find;
@@ -127,7 +127,15 @@ impl<'a> Reader<'a> {
         component: &Component,
     ) -> Option<&'static Entry<T>> {
         let entry = find(table, kind, id.kind());
-        if entry.is_none() {
+        if entry.is_none() && is_collectors(kind, id.kind()) {
+            let message = format!("the {kind} `{}` of the Collector is not built", id.kind());
+            self.found.push(
+                Diagnostic::error(Found::NotBuilt, message)
+                    .path(path(kind, id, ""))
+                    .at(component.span)
+                    .help("take it out, or keep this part on the Collector"),
+            );
+        } else if entry.is_none() {
             let message = format!("there is no {kind} of type `{}`", id.kind());
             let known = self.registry.types(kind);
             let elsewhere = Kind::ALL

@@ -5,20 +5,23 @@ use tidegate_config::{Kind, Settings};
 use tidegate_document::{Diagnostic, Diagnostics, Kind as Found, Span};
 
 use super::{path, place};
+use crate::telemetry::address;
 use crate::wiring::Parts;
 
-/// A listener that a component will open.
+/// A listener that will be opened.
 struct Listener {
-    kind: Kind,
-    id: ComponentId,
-    key: String,
+    /// Whose it is, as `the receiver `otlp``.
+    owner: String,
+    /// The setting that names the address.
+    path: String,
     address: String,
     span: Span,
+    remedy: &'static str,
 }
 
 /// Reports listeners that would get in each other's way.
 pub(super) fn check(settings: &Settings, parts: &Parts, found: &mut Diagnostics) {
-    let mut all: Vec<Listener> = Vec::new();
+    let mut all = own_metrics(settings);
     for (id, factory) in &parts.receivers {
         collect(settings, Kind::Receiver, id, &**factory, &mut all);
     }
@@ -36,6 +39,23 @@ pub(super) fn check(settings: &Settings, parts: &Parts, found: &mut Diagnostics)
     }
 }
 
+/// The endpoints of `service.telemetry.metrics`, which nobody thinks of.
+fn own_metrics(settings: &Settings) -> Vec<Listener> {
+    let readers = settings.service.telemetry.metrics.readers();
+    let readers = readers.unwrap_or_default().into_iter();
+    let pulled = readers.filter_map(|reader| reader.pull?.exporter.prometheus);
+    pulled
+        .map(|prometheus| Listener {
+            owner: "the process, with its own metrics,".to_owned(),
+            path: "service::telemetry::metrics::readers".to_owned(),
+            address: address(&prometheus),
+            span: Span::NONE,
+            remedy: "give it another port, or the process's own metrics one in \
+                     `service::telemetry::metrics::readers`",
+        })
+        .collect()
+}
+
 fn collect<T>(
     settings: &Settings,
     kind: Kind,
@@ -46,25 +66,22 @@ fn collect<T>(
     let component = settings.of(kind).get(id);
     for (key, address) in factory.listens() {
         all.push(Listener {
-            kind,
-            id: id.clone(),
+            owner: format!("the {kind} `{id}`"),
             span: component.map_or(Span::NONE, |component| place(component, &key)),
-            key,
+            path: path(kind, id, &key),
             address,
+            remedy: "give one of them another port",
         });
     }
 }
 
 fn report(first: &Listener, later: &Listener) -> Diagnostic {
-    let message = format!(
-        "the {} `{}` listens on {} already",
-        first.kind, first.id, first.address
-    );
+    let message = format!("{} listens on {} already", first.owner, first.address);
     Diagnostic::error(Found::Conflict, message)
-        .path(path(later.kind, &later.id, &later.key))
+        .path(&later.path)
         .at(later.span)
-        .related(first.span, format!("the {} `{}`", first.kind, first.id))
-        .help("give one of them another port")
+        .related(first.span, &first.owner)
+        .help(first.remedy)
 }
 
 /// Whether two addresses cannot both be listened on.

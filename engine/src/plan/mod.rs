@@ -18,7 +18,7 @@ use tidegate_pdata::Budget;
 pub use registry::Registry;
 
 use crate::delivery;
-use crate::wiring::{Fault, MakeSink, Parts, PipelinePart, Surroundings, Wired, wire};
+use crate::wiring::{Fault, MakeSink, Parts, PipelinePart, Surroundings, Wired, faults, wire};
 use components::Reader;
 
 /// A configuration that can be run.
@@ -33,7 +33,8 @@ impl Plan {
     ///
     /// Opens nothing. Everything that is wrong or worth a warning goes to `found`; there is a
     /// plan where nothing is wrong but unknown keys, which the caller may let pass
-    /// ([`Diagnostics::demote`]).
+    /// ([`Diagnostics::demote`]). What `found` holds already counts: a configuration that could
+    /// not be described as a whole is not planned, but its components are still checked.
     pub fn new(
         settings: &Settings,
         registry: &Registry,
@@ -51,7 +52,8 @@ impl Plan {
         sink: MakeSink,
     ) -> Option<Self> {
         let mut own = Diagnostics::default();
-        let plan = Self::make(settings, registry, workers, &mut own, sink);
+        let sound = !fatal(found);
+        let plan = Self::make(settings, registry, (workers, sound), &mut own, sink);
         found.extend(own);
         plan
     }
@@ -59,7 +61,7 @@ impl Plan {
     fn make(
         settings: &Settings,
         registry: &Registry,
-        workers: usize,
+        (workers, sound): (usize, bool),
         found: &mut Diagnostics,
         sink: MakeSink,
     ) -> Option<Self> {
@@ -68,15 +70,18 @@ impl Plan {
         checks::signals(settings, registry, found);
         checks::pairs(settings, &parts, found);
         listens::check(settings, &parts, found);
-        if fatal(found) {
-            return None;
-        }
         let around = Surroundings {
             workers: Workers::new(Arc::new(Nowhere(workers))),
             budget: Budget::new(usize::MAX),
             metrics: MetricsRegistry::default(),
             sink,
         };
+        if !sound || fatal(found) {
+            // Components are told what is wrong with them, whatever else is wrong.
+            let faults = faults(&parts, &around).into_iter();
+            found.extend(faults.map(|fault| explain(settings, fault)));
+            return None;
+        }
         match wire(&parts, &around) {
             Ok(wired) => {
                 checks::promises(settings, &wired, found);

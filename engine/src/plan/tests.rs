@@ -205,6 +205,7 @@ service:
     assert!(plan.is_none());
     let starts = [
         "2: receivers::listen: unknown key `port`; known here: endpoint",
+        "2: receivers::listen::endpoint: an endpoint has no scheme",
         "3: receivers::lisen: there is no receiver of type `lisen`; did you mean `listen`?",
         "5: processors::health: there is no processor of type `health`; `health` is an extension; move it to `extensions`",
         "7: exporters::otlp_grpc::sending_queue: unknown key `queue_sise`; did you mean `queue_size`?",
@@ -271,8 +272,8 @@ service:
     assert!(plan.is_none());
     let expected = [
         "7: service::pipelines::metrics::processors: the processor `pass` does not take metrics; name it in a pipeline of traces or logs, or take it out here",
-        "8: service::pipelines::logs::exporters: the connector `count` does not take logs; take it out of these exporters, or join it to a pipeline of that signal",
-        "9: service::pipelines::traces::receivers: the connector `count` does not make traces; take it out of these receivers, or join it to a pipeline of that signal",
+        "8: service::pipelines::logs::exporters: the connector `count` does not take logs; take it out of these exporters",
+        "9: service::pipelines::traces::receivers: the connector `count` does not make traces; take it out of these receivers",
     ];
     assert_eq!(found, expected);
 }
@@ -289,9 +290,28 @@ service:
     logs: {receivers: [count], exporters: [otlp_grpc]}
 ",
     );
-    assert!(
-        found[0].contains("makes metrics of traces, and no pipeline of metrics receives from it")
+    assert!(found[0].contains(
+        "no pipeline of metrics receives what the connector `count` makes of these traces"
+    ));
+}
+
+#[test]
+fn connectors_in_a_circle_end_in_an_error_and_not_in_a_loop() {
+    let (plan, found) = plan(
+        "receivers: {listen: }
+exporters: {otlp_grpc: {endpoint: x}}
+connectors: {count/a: , count/b: }
+service:
+  pipelines:
+    traces: {receivers: [listen, count/b], exporters: [count/a]}
+    traces/2: {receivers: [count/a], exporters: [count/b, otlp_grpc]}
+",
     );
+    assert!(plan.is_none());
+    let told = found
+        .iter()
+        .any(|line| line.contains("connectors join into a circle"));
+    assert!(told, "{found:#?}");
 }
 
 #[test]

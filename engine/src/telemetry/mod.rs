@@ -111,8 +111,8 @@ fn metrics(registry: &Registry, style: &Style) -> Page {
     }
 }
 
-/// An IPv6 address gets its brackets.
-fn address(prometheus: &Prometheus) -> String {
+/// Where an endpoint listens; an IPv6 address gets its brackets.
+pub(crate) fn address(prometheus: &Prometheus) -> String {
     if prometheus.host.contains(':') && !prometheus.host.starts_with('[') {
         format!("[{}]:{}", prometheus.host, prometheus.port)
     } else {

@@ -27,6 +27,8 @@ pub(crate) use parts::{ConnectorPart, ExporterPart, Factories, Parts, PipelinePa
 use crate::graph::{Graph, InFlight, Inbox, Timer};
 use crate::sink::{Sink, SinkSettings};
 use ends::Ends;
+use nodes::Plans;
+use order::Unit;
 
 /// What a graph is wired into.
 #[derive(Clone)]
@@ -60,19 +62,55 @@ pub(crate) struct Wired {
     pub(crate) closing: Arc<AtomicBool>,
 }
 
+/// Every component, built once and not yet joined.
+struct Trial {
+    order: Vec<Unit>,
+    ends: Ends,
+    plans: Plans,
+    receivers: Vec<(ComponentId, Box<dyn Receiver>)>,
+    extensions: Vec<(ComponentId, Arc<dyn Extension>)>,
+    faults: Vec<Fault>,
+}
+
+impl Trial {
+    fn of(parts: &Parts, around: &Surroundings) -> Self {
+        let mut faults = Vec::new();
+        let order = order::order(parts);
+        let ends = Ends::build(parts, around, &mut faults);
+        let plans = nodes::plan(parts, &order, &ends, around, &mut faults);
+        let receivers = build_all(Kind::Receiver, &parts.receivers, around, &mut faults);
+        let extensions = build_all(
+            Kind::Extension,
+            parts.extensions.iter().map(|(id, factory)| (id, factory)),
+            around,
+            &mut faults,
+        );
+        Self {
+            order,
+            ends,
+            plans,
+            receivers,
+            extensions,
+            faults,
+        }
+    }
+}
+
+/// The components that cannot be built, of parts that need not fit together.
+pub(crate) fn faults(parts: &Parts, around: &Surroundings) -> Vec<Fault> {
+    Trial::of(parts, around).faults
+}
+
 /// Builds everything once and joins it; every component that cannot be built is reported.
 pub(crate) fn wire(parts: &Parts, around: &Surroundings) -> Result<Wired, Vec<Fault>> {
-    let mut faults = Vec::new();
-    let order = order::order(parts);
-    let mut ends = Ends::build(parts, around, &mut faults);
-    let plans = nodes::plan(parts, &order, &ends, around, &mut faults);
-    let receivers = build_all(Kind::Receiver, &parts.receivers, around, &mut faults);
-    let extensions = build_all(
-        Kind::Extension,
-        parts.extensions.iter().map(|(id, factory)| (id, factory)),
-        around,
-        &mut faults,
-    );
+    let Trial {
+        order,
+        mut ends,
+        plans,
+        receivers,
+        extensions,
+        faults,
+    } = Trial::of(parts, around);
     if !faults.is_empty() {
         return Err(faults);
     }

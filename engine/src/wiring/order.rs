@@ -16,32 +16,41 @@ pub(super) enum Unit {
 
 /// Every pipeline and connector, each after all that feed it.
 pub(super) fn order(parts: &Parts) -> Vec<Unit> {
-    let mut units = Vec::new();
+    let mut way = Way::default();
     for pipeline in 0..parts.pipelines.len() {
-        visit(parts, &Unit::Pipeline(pipeline), &mut units);
+        way.visit(parts, &Unit::Pipeline(pipeline));
     }
-    units.reverse();
-    units
+    way.done.reverse();
+    way.done
 }
 
-/// Puts a unit behind all that it feeds. Connectors form no circle, so this ends.
-fn visit(parts: &Parts, unit: &Unit, done: &mut Vec<Unit>) {
-    if done.contains(unit) {
-        return;
-    }
-    match unit {
-        Unit::Pipeline(at) => {
-            let pipeline = &parts.pipelines[*at];
-            let connectors = pipeline.exporters.iter();
-            for id in connectors.filter(|id| parts.connectors.contains_key(id)) {
-                visit(parts, &Unit::Connector(id.clone(), pipeline.signal), done);
+#[derive(Default)]
+struct Way {
+    seen: Vec<Unit>,
+    done: Vec<Unit>,
+}
+
+impl Way {
+    /// Puts a unit behind all that it feeds. In a circle, which only parts on trial have, some unit comes first.
+    fn visit(&mut self, parts: &Parts, unit: &Unit) {
+        if self.seen.contains(unit) {
+            return;
+        }
+        self.seen.push(unit.clone());
+        match unit {
+            Unit::Pipeline(at) => {
+                let pipeline = &parts.pipelines[*at];
+                let connectors = pipeline.exporters.iter();
+                for id in connectors.filter(|id| parts.connectors.contains_key(id)) {
+                    self.visit(parts, &Unit::Connector(id.clone(), pipeline.signal));
+                }
+            }
+            Unit::Connector(id, signal) => {
+                for route in parts.routes(id, *signal) {
+                    self.visit(parts, &Unit::Pipeline(route));
+                }
             }
         }
-        Unit::Connector(id, signal) => {
-            for route in parts.routes(id, *signal) {
-                visit(parts, &Unit::Pipeline(route), done);
-            }
-        }
+        self.done.push(unit.clone());
     }
-    done.push(unit.clone());
 }

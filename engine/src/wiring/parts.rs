@@ -18,7 +18,7 @@ pub(crate) type ExtensionFactory = Arc<dyn Factory<Arc<dyn Extension>>>;
 /// Everything that takes part in a graph; what no pipeline names is not in it.
 ///
 /// Every name that a pipeline has is defined, signals and pairings fit, and connectors form no
-/// circle: whoever makes the parts has checked it.
+/// circle: whoever makes the parts has checked it, but where they are only built for trial.
 #[derive(Clone, Default)]
 pub(crate) struct Parts {
     pub(crate) receivers: Factories<Box<dyn Receiver>>,

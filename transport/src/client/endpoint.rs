@@ -154,6 +154,12 @@ fn tcp(text: &str) -> Result<Place, InvalidEndpoint> {
             format!("write `localhost:{port}`"),
         ));
     }
+    if port.is_empty() {
+        return Err(InvalidEndpoint::new(
+            format!("\"{text}\" has no port after its colon"),
+            format!("write for example `{host}:4317`"),
+        ));
+    }
     let port = port.parse().ok().filter(|port| *port > 0).ok_or_else(|| {
         InvalidEndpoint::new(
             format!("\"{port}\" is no port"),

@@ -59,7 +59,7 @@ fn what_is_wrong_is_named_with_its_key() {
         (
             "{protocols: {http: {endpoint: localhost}}}",
             "protocols::http::endpoint",
-            "\"localhost\" has no port; write \"localhost:4317\"",
+            "\"localhost\" has no port",
         ),
         (
             "{protocols: {http: {compression_algorithms: [br]}}}",

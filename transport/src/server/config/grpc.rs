@@ -89,7 +89,7 @@ impl GrpcServer {
     pub fn prepare(&self, path: &str, default_endpoint: &str) -> Result<Prepared, BuildError> {
         refuse_unbuilt(path, self.auth.as_ref(), &self.middlewares)?;
         let endpoint = self.endpoint.as_deref().unwrap_or(default_endpoint);
-        let address = self.transport.address(endpoint, path)?;
+        let address = self.transport.address(endpoint, default_endpoint, path)?;
         let mut settings = Settings::new(address, Protocol::Http2);
         if self.max_concurrent_streams > 0 {
             settings.max_concurrent_streams = self.max_concurrent_streams;

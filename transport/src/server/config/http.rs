@@ -96,7 +96,7 @@ impl HttpServer {
     pub fn prepare(&self, path: &str, default_endpoint: &str) -> Result<Prepared, BuildError> {
         refuse_unbuilt(path, self.auth.as_ref(), &self.middlewares)?;
         let endpoint = self.endpoint.as_deref().unwrap_or(default_endpoint);
-        let address = self.transport.address(endpoint, path)?;
+        let address = self.transport.address(endpoint, default_endpoint, path)?;
         let mut settings = Settings::new(address, Protocol::Any);
         settings.header_timeout = limit(self.read_header_timeout, settings.header_timeout);
         settings.idle_timeout = limit(self.idle_timeout, Some(Time::from_secs(5 * 60)));
@@ -129,7 +129,8 @@ impl HttpServer {
     pub fn encodings(&self, path: &str) -> Result<Encodings, BuildError> {
         Encodings::new(self.compression_algorithms.as_deref()).map_err(|name| {
             let message = format!("\"{name}\" is no encoding that is known");
-            let known = Encodings::KNOWN.join(", ");
+            let known = Encodings::KNOWN.map(|name| if name.is_empty() { "\"\"" } else { name });
+            let known = known.join(", ");
             BuildError::at(format!("{path}::compression_algorithms"), message)
                 .remedy(format!("take from: {known}"))
         })

@@ -15,7 +15,7 @@ use tidegate_component::{BuildError, StartError};
 pub use grpc::GrpcServer;
 pub use http::{CorsKeys, HttpServer};
 
-use super::{Address, Settings};
+use super::{Address, AddressError, Settings};
 use crate::tls::{ServerIdentity, ServerTls};
 
 /// The network that a server listens on.
@@ -44,9 +44,18 @@ impl Transport {
     }
 
     /// The address of an endpoint on this network, or what is wrong at `path`.
-    fn address(self, endpoint: &str, path: &str) -> Result<Address, BuildError> {
-        Address::parse(endpoint, self.name())
-            .map_err(|error| BuildError::at(format!("{path}::endpoint"), error.to_string()))
+    ///
+    /// The default says which port is the usual one.
+    fn address(self, endpoint: &str, default: &str, path: &str) -> Result<Address, BuildError> {
+        Address::parse(endpoint, self.name()).map_err(|error| {
+            let text = error.to_string();
+            let (fault, remedy) = text.split_once("; ").unwrap_or((&text, ""));
+            let remedy = match (&error, default.rsplit_once(':')) {
+                (AddressError::NoPort(host), Some((_, port))) => format!("write \"{host}:{port}\""),
+                _ => remedy.to_owned(),
+            };
+            BuildError::at(format!("{path}::endpoint"), fault).remedy(remedy)
+        })
     }
 }
 

@@ -96,7 +96,7 @@ fn what_is_wrong_is_named_with_its_key() {
         (
             "{endpoint: localhost}",
             "endpoint",
-            "\"localhost\" has no port; write \"localhost:4317\"",
+            "\"localhost\" has no port",
         ),
         (
             "{tls: {}}",
@@ -109,6 +109,13 @@ fn what_is_wrong_is_named_with_its_key() {
             assert_eq!(error.path, format!("protocols::{server}::{path}"));
             assert_eq!(error.message, message);
         }
+    }
+    for (error, port) in [
+        (grpc("{endpoint: here}"), 4317),
+        (http("{endpoint: here}"), 4318),
+    ] {
+        let remedy = error.unwrap_err().remedy;
+        assert_eq!(remedy, Some(format!("write \"here:{port}\"")));
     }
     let keys: HttpServer = keys(
         "{compression_algorithms: [br], cors: {allowed_origins: [a], allowed_headers: ['a b']}}",
