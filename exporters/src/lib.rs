@@ -7,6 +7,7 @@ pub mod nop;
 mod otlp;
 pub mod otlp_grpc;
 pub mod otlp_http;
+pub mod prometheus;
 
 use tidegate_component::{AnyExporter, Entry};
 
@@ -18,4 +19,5 @@ pub static ALL: &[Entry<AnyExporter>] = &[
     Entry::of::<nop::Config>(),
     Entry::of::<otlp_grpc::Config>(),
     Entry::of::<otlp_http::Config>(),
+    Entry::of::<prometheus::Config>(),
 ];

@@ -1,7 +1,7 @@
 //! Every exporter keeps to the contract.
 
 use tidegate_component::testing::Contract;
-use tidegate_exporters::{debug, jaeger, nop, otlp_grpc, otlp_http};
+use tidegate_exporters::{debug, jaeger, nop, otlp_grpc, otlp_http, prometheus};
 
 /// Every key of a gRPC client.
 const GRPC: &str = "
@@ -99,4 +99,44 @@ fn debug_keeps_to_it() {
     for verbosity in ["basic", "normal", "detailed"] {
         contract.exporter(&format!("verbosity: {verbosity}"));
     }
+}
+
+/// Every key of `prometheus`.
+const PROMETHEUS: &str = "
+endpoint: 127.0.0.1:0
+transport: tcp
+dialer: {timeout: 1s}
+cors: {allowed_origins: [http://a.example], allowed_headers: [x-a], exposed_headers: [x-b], max_age: 5}
+auth:
+max_request_body_size: 1
+include_metadata: false
+response_headers: {x-a: b}
+compression_algorithms: [gzip]
+read_timeout: 1s
+read_header_timeout: 1s
+write_timeout: 1s
+idle_timeout: 1s
+middlewares: []
+keep_alives_enabled: false
+namespace: shop
+const_labels: {region: eu}
+send_timestamps: true
+metric_expiration: 10m
+resource_to_telemetry_conversion: {enabled: true, exclude_service_attributes: true}
+enable_open_metrics: true
+without_scope_info: true
+add_metric_suffixes: false
+translation_strategy: NoTranslation
+max_series: 100
+sending_queue: {}
+";
+
+#[test]
+fn prometheus_keeps_to_it() {
+    let minimal = "endpoint: 127.0.0.1:0";
+    let tls = "{endpoint: 'localhost:0', tls: {cert_file: a, key_file: b}}";
+    let full = [PROMETHEUS, tls];
+    let contract = Contract::<prometheus::Config>::new(minimal, &full);
+    contract.exporter(minimal);
+    contract.exporter(PROMETHEUS);
 }

@@ -7,12 +7,14 @@
 mod compress;
 mod decompress;
 mod gzip;
+mod stream;
 
 #[cfg(test)]
 mod tests;
 
 pub use compress::{CompressError, Level, compress};
 pub use decompress::{DecompressError, decompress};
+pub use stream::GzipStream;
 
 /// A compressed format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

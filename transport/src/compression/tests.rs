@@ -155,3 +155,20 @@ fn a_gzip_length_that_lies_is_only_a_guess() {
     assert_eq!(back.len(), 5004);
     assert_eq!(back.capacity(), 5004);
 }
+
+proptest! {
+    #[test]
+    fn a_stream_of_pieces_reads_back_as_one_body(
+        pieces in prop::collection::vec(prop::collection::vec(0u8..4, 0..70_000), 0..4),
+        level in 0u32..12,
+    ) {
+        let mut stream = GzipStream::new(level);
+        let mut out = Vec::new();
+        for piece in &pieces {
+            stream.push(piece, &mut out);
+        }
+        stream.finish(&mut out);
+        let whole = pieces.concat();
+        prop_assert_eq!(unpacked(Codec::Gzip, &out, whole.len()).unwrap(), whole);
+    }
+}

@@ -1,6 +1,7 @@
-//! Answers: a status, a small body, and gRPC's trailers.
+//! Answers: a status, a body in one piece or many, and gRPC's trailers.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -12,10 +13,14 @@ use http_body::{Body, Frame, SizeHint};
 /// An answer.
 pub type Response = http::Response<Reply>;
 
-/// The body of an answer: at most one piece, and trailers.
-#[derive(Debug, Default)]
+/// Makes the pieces of a body one by one; none at its end.
+type Pieces = Box<dyn FnMut() -> Option<Bytes> + Send>;
+
+/// The body of an answer: one piece or many, and trailers.
+#[derive(Default)]
 pub struct Reply {
     data: Option<Bytes>,
+    pieces: Option<Pieces>,
     trailers: Option<HeaderMap>,
 }
 
@@ -25,7 +30,16 @@ impl Reply {
     pub fn data(data: Bytes) -> Self {
         Self {
             data: Some(data).filter(|data| !data.is_empty()),
-            trailers: None,
+            ..Self::default()
+        }
+    }
+
+    /// A body whose pieces are made when the client has room for them, on the worker that owns its connection.
+    #[must_use]
+    pub fn pieces(next: impl FnMut() -> Option<Bytes> + Send + 'static) -> Self {
+        Self {
+            pieces: Some(Box::new(next)),
+            ..Self::default()
         }
     }
 
@@ -34,6 +48,7 @@ impl Reply {
     pub const fn with_trailers(data: Bytes, trailers: HeaderMap) -> Self {
         Self {
             data: Some(data),
+            pieces: None,
             trailers: Some(trailers),
         }
     }
@@ -57,6 +72,12 @@ impl Body for Reply {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if let Some(pieces) = &mut self.pieces {
+            match pieces() {
+                Some(piece) => return Poll::Ready(Some(Ok(Frame::data(piece)))),
+                None => self.pieces = None,
+            }
+        }
         let frame = match self.data.take() {
             Some(data) => Some(Frame::data(data)),
             None => self.trailers.take().map(Frame::trailers),
@@ -65,15 +86,26 @@ impl Body for Reply {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.data.is_none() && self.trailers.is_none()
+        self.data.is_none() && self.pieces.is_none() && self.trailers.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
         match (&self.data, &self.trailers) {
+            _ if self.pieces.is_some() => SizeHint::default(),
             // Trailers end a stream of unknown length: no content-length beside them.
             (_, Some(_)) => SizeHint::default(),
             (Some(data), None) => SizeHint::with_exact(data.len() as u64),
             (None, None) => SizeHint::with_exact(0),
         }
+    }
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply")
+            .field("data", &self.data)
+            .field("pieces", &self.pieces.is_some())
+            .field("trailers", &self.trailers)
+            .finish()
     }
 }

@@ -8,7 +8,7 @@ use tidegate_component::BuildError;
 use tidegate_document::Duration;
 
 use super::super::{Cors, Encodings, Pace, Protocol, Settings};
-use super::{Auth, Dialer, Middleware, Prepared, Transport, limit, refuse_unbuilt};
+use super::{Auth, Dialer, Middleware, Prepared, Transport, limit, refuse_unbuilt, under};
 use crate::client::Headers;
 use crate::tls::ServerTls;
 
@@ -131,7 +131,7 @@ impl HttpServer {
             let message = format!("\"{name}\" is no encoding that is known");
             let known = Encodings::KNOWN.map(|name| if name.is_empty() { "\"\"" } else { name });
             let known = known.join(", ");
-            BuildError::at(format!("{path}::compression_algorithms"), message)
+            BuildError::at(under(path, "compression_algorithms"), message)
                 .remedy(format!("take from: {known}"))
         })
     }
@@ -145,11 +145,11 @@ impl HttpServer {
             return Ok(None);
         };
         if keys.allowed_origins.is_empty() && !keys.allowed_headers.is_empty() {
-            tracing::warn!(key = %format!("{path}::cors"), "allowed_headers without allowed_origins allow nothing");
+            tracing::warn!(key = %under(path, "cors"), "allowed_headers without allowed_origins allow nothing");
         }
         Cors::new(keys).map_err(|name| {
             let message = format!("\"{name}\" is no name of a header");
-            BuildError::at(format!("{path}::cors"), message)
+            BuildError::at(under(path, "cors"), message)
         })
     }
 
@@ -159,7 +159,7 @@ impl HttpServer {
     /// When a name or a value is none of a header.
     pub fn response_headers(&self, path: &str) -> Result<http::HeaderMap, BuildError> {
         self.response_headers.build().map_err(|mut error| {
-            error.path = format!("{path}::response_{}", error.path);
+            error.path = under(path, &format!("response_{}", error.path));
             error
         })
     }

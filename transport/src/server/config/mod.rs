@@ -54,7 +54,7 @@ impl Transport {
                 (AddressError::NoPort(host), Some((_, port))) => format!("write \"{host}:{port}\""),
                 _ => remedy.to_owned(),
             };
-            BuildError::at(format!("{path}::endpoint"), fault).remedy(remedy)
+            BuildError::at(under(path, "endpoint"), fault).remedy(remedy)
         })
     }
 }
@@ -91,15 +91,16 @@ fn refuse_unbuilt(
     auth: Option<&Auth>,
     middlewares: &[Middleware],
 ) -> Result<(), BuildError> {
-    if auth.is_some() {
+    // A section that is left empty asks for nobody.
+    if auth.is_some_and(|auth| auth.authenticator.is_some() || !auth.request_params.is_empty()) {
         let message = "authentication of clients is not built yet";
-        return Err(BuildError::at(format!("{path}::auth"), message)
+        return Err(BuildError::at(under(path, "auth"), message)
             .remedy("ask clients for certificates (`tls::client_ca_file`), or remove `auth`"));
     }
     if !middlewares.is_empty() {
         let message = "middlewares are not built yet";
         return Err(
-            BuildError::at(format!("{path}::middlewares"), message).remedy("remove `middlewares`")
+            BuildError::at(under(path, "middlewares"), message).remedy("remove `middlewares`")
         );
     }
     Ok(())
@@ -121,8 +122,7 @@ impl Prepared {
         path: &str,
     ) -> Result<Self, BuildError> {
         if let Some(tls) = tls {
-            tls.check()
-                .map_err(|error| error.at(&format!("{path}::tls")))?;
+            tls.check().map_err(|error| error.at(&under(path, "tls")))?;
         }
         Ok(Self {
             settings,
@@ -147,6 +147,15 @@ impl Prepared {
             settings.tls = Some(Arc::new(ServerIdentity::load(tls, self.alpn)?));
         }
         Ok(settings)
+    }
+}
+
+/// The path of a key under another, which is empty where the keys are the component's own.
+fn under(path: &str, key: &str) -> String {
+    if path.is_empty() {
+        key.to_owned()
+    } else {
+        format!("{path}::{key}")
     }
 }
 
