@@ -4,7 +4,7 @@
 //! What the receiver does case by case is tested beside it; here all comes at one process over its sockets.
 
 // What the tests share is public for all of them.
-#![allow(unreachable_pub)]
+#![allow(unreachable_pub, clippy::print_stdout)]
 
 mod support;
 
