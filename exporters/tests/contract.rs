@@ -1,7 +1,12 @@
 //! Every exporter keeps to the contract.
 
+#[path = "support/store.rs"]
+mod store;
+
 use tidegate_component::testing::Contract;
-use tidegate_exporters::{debug, jaeger, nop, otlp_grpc, otlp_http, prometheus};
+use tidegate_exporters::{
+    awss3, debug, googlecloudstorage, jaeger, nop, object_storage, otlp_grpc, otlp_http, prometheus,
+};
 
 /// Every key of a gRPC client.
 const GRPC: &str = "
@@ -139,4 +144,94 @@ fn prometheus_keeps_to_it() {
     let contract = Contract::<prometheus::Config>::new(minimal, &full);
     contract.exporter(minimal);
     contract.exporter(PROMETHEUS);
+}
+
+const LAKE: &str = "
+format: parquet
+compression: zstd
+compression_level: 3
+partition_by: [date, hour, minute, service]
+partition_time: arrival
+roll: {max_size: 1MiB, max_rows: 10, max_age: 1s}
+row_group_rows: 5
+ids: binary
+columns: {http.request.method: string, order.id: int64, app.cart.total: double, app.cache.hit: bool}
+max_buffer: 1GiB
+max_open: 5
+s3: {region: eu-west-1, endpoint: 'http://localhost:1', force_path_style: true, access_key_id: a, secret_access_key: b, session_token: c, storage_class: STANDARD_IA}
+gcs: {service_account_path: '', endpoint: 'http://localhost:1', anonymous: true}
+azure: {account: a, access_key: b, endpoint: 'http://localhost:1/a'}
+";
+
+#[test]
+fn object_storage_keeps_to_it() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let url = |keys: &str| format!("{keys}\nurl: {}", directory.path().display());
+    let full = url(LAKE);
+    let minimal = url("");
+    let full = [full.as_str()];
+    let contract = Contract::<object_storage::Config>::new(&minimal, &full);
+    for keys in [
+        "",
+        LAKE,
+        "partition_by: []",
+        "format: otlp_json\ncompression: gzip",
+        "format: otlp_proto\npartition_by: [service]",
+    ] {
+        contract.exporter(&url(keys));
+    }
+}
+
+#[test]
+fn awss3_keeps_to_it() {
+    let full = "
+s3uploader:
+  region: eu-west-1
+  s3_bucket: bucket
+  s3_prefix: a
+  s3_base_prefix: b
+  s3_partition_format: '%Y/%m'
+  s3_partition_timezone: Europe/Berlin
+  file_prefix: c
+  endpoint: http://localhost:1
+  role_arn: ''
+  external_id: ''
+  s3_force_path_style: true
+  disable_ssl: true
+  acl: private
+  storage_class: STANDARD_IA
+  compression: gzip
+  retry_mode: nop
+  retry_max_attempts: 5
+  retry_max_backoff: 1s
+  unique_key_func_name: uuidv7
+marshaler: otlp_proto
+encoding:
+encoding_file_extension: ''
+resource_attrs_to_s3: {s3_bucket: '', s3_prefix: com.awss3.prefix}
+";
+    Contract::<awss3::Config>::new("s3uploader: {s3_bucket: bucket}", &[full])
+        .exporter_without_end();
+}
+
+#[test]
+fn googlecloudstorage_keeps_to_it() {
+    let store = store::Store::start();
+    let reached = format!("gcs: {{endpoint: '{}', anonymous: true}}", store.url());
+    let minimal = format!("bucket: {{name: b, reuse_if_exists: true}}\n{reached}");
+    let full = format!(
+        "
+bucket:
+  project_id: p
+  name: b
+  file_prefix: c/
+  partition: {{format: 'year=%Y', prefix: archive}}
+  reuse_if_exists: true
+  region: europe-west1
+  compression: zstd
+encoding:
+{reached}
+"
+    );
+    Contract::<googlecloudstorage::Config>::new(&minimal, &[&full]).exporter(&full);
 }

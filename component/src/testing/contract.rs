@@ -184,6 +184,11 @@ impl<C: ComponentConfig<Builds = Box<dyn Connector>>> Contract<'_, C> {
 }
 
 impl<C: ComponentConfig<Builds = AnyExporter>> Contract<'_, C> {
+    /// Checks of an exporter whose end cannot be at hand in a test what needs no end.
+    pub fn exporter_without_end(&self) {
+        self.configured("exporter");
+    }
+
     /// Checks an exporter on what a test without its peer can see: configurations, and that odd
     /// and hostile batches end in an answer.
     ///
