@@ -94,20 +94,20 @@ impl Store {
         let mut body = vec![0; length.unwrap_or(0)];
         reader.read_exact(&mut body).ok()?;
         let mut words = request.split(' ');
-        let (method, path) = (words.next()?, words.next()?);
+        let (method, path) = (words.next()?, decoded(words.next()?));
         let conditional = header("x-goog-if-generation-match").as_deref() == Some("0")
             || header("if-none-match").as_deref() == Some("*");
         let status = if method == "PUT" {
             let mut state = self.state.lock().expect("no panic");
             state.heads.push(headers.clone());
             let script = state.script.pop().unwrap_or(Script::Keep);
-            let is_there = state.objects.contains_key(path);
+            let is_there = state.objects.contains_key(&path);
             match script {
                 Script::Fail => "503 Service Unavailable",
                 Script::NoConditions if conditional => "501 Not Implemented",
                 _ if conditional && is_there => "412 Precondition Failed",
                 script => {
-                    state.objects.insert(path.to_owned(), body);
+                    state.objects.insert(path, body);
                     if script == Script::KeepAndFail {
                         "503 Service Unavailable"
                     } else {
@@ -121,4 +121,27 @@ impl Store {
         let answer = format!("HTTP/1.1 {status}\r\netag: \"1\"\r\ncontent-length: 0\r\n\r\n");
         stream.write_all(answer.as_bytes()).ok()
     }
+}
+
+/// A path without its escapes.
+fn decoded(path: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = path.as_bytes();
+    while let [first, after @ ..] = rest {
+        let pair = after
+            .get(..2)
+            .and_then(|pair| std::str::from_utf8(pair).ok());
+        let byte = pair.and_then(|pair| u8::from_str_radix(pair, 16).ok());
+        match (first, byte) {
+            (b'%', Some(byte)) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            _ => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
