@@ -19,6 +19,7 @@ use cli::{Cli, Command};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    keep_pages_small();
     let cli = Cli::parse();
     // One TLS provider for every client and server; a second call would be the only error.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
@@ -29,6 +30,14 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Asks the system for pages of 4 KiB: with those of 2 MiB, which the allocator wants, memory that
+/// is set aside and not written to is resident as well, half of what an idle connection takes.
+fn keep_pages_small() {
+    // A system that cannot do so has no large pages either.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
 
 fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {

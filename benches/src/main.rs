@@ -4,6 +4,7 @@ mod compare;
 mod compression;
 mod corpus;
 mod count;
+mod crowd;
 mod load;
 mod signal;
 mod sink;
@@ -31,6 +32,8 @@ enum Command {
     Load(load::Settings),
     /// Take telemetry, count it, throw it away
     Sink(sink::Settings),
+    /// Open many connections that do nothing; print what each costs the program as JSON
+    Crowd(crowd::Settings),
     /// Run collectors side by side and compare what they cost
     Compare(compare::Settings),
 }
@@ -49,6 +52,10 @@ async fn main() -> anyhow::Result<()> {
             let sink = sink::Sink::bind(&settings).await?;
             print(&format!(r#"{{"listening":"{}"}}"#, sink.address()?))?;
             sink.serve().await
+        }
+        Command::Crowd(settings) => {
+            let report = crowd::run(&settings).await?;
+            print(&serde_json::to_string(&report)?)
         }
         Command::Compare(settings) => compare::run(settings).await,
     }

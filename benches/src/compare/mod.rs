@@ -26,6 +26,7 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
 use measure::{Bench, Measurement};
+pub(crate) use proc::memory_now;
 #[cfg(test)]
 pub(crate) use process::free_addresses;
 use program::{Make, Program};

@@ -1,5 +1,7 @@
 //! Servers against raw clients over real sockets.
 
+mod crowd;
+
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
