@@ -1,7 +1,8 @@
-//! What the process tells of itself: its metrics on an endpoint, its log on the console.
+//! What the process tells of itself: its metrics, on an endpoint or pushed, its log on the console.
 
 mod exposition;
 mod logs;
+mod periodic;
 mod process;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use tidegate_transport::pages::{self, Handler, Page, Pages};
 
 pub use exposition::{Style, text};
 
+use periodic::Pushing;
 use process::Process;
 
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -27,41 +29,58 @@ pub fn install_logs(settings: &Telemetry) {
 
 /// What the process tells of itself while it runs.
 #[derive(Debug, Default)]
-pub struct Served(Vec<Pages>);
+pub struct Served {
+    pages: Vec<Pages>,
+    pushing: Vec<Pushing>,
+}
 
 impl Served {
-    /// Serves what `service.telemetry.metrics` asks for.
+    /// Serves and pushes what `service.telemetry.metrics` asks for.
     ///
     /// # Errors
-    /// An endpoint cannot be listened on.
+    /// An endpoint cannot be listened on, or a key cannot be used as it is.
     pub async fn start(settings: &Telemetry, registry: &Registry) -> Result<Self, StartError> {
         let mut served = Self::default();
         if settings.metrics.level == MetricsLevel::None {
             return Ok(served);
         }
         let readers = settings.metrics.readers().unwrap_or_default();
-        for prometheus in readers.iter().filter_map(pulled) {
-            match serve(settings, prometheus, registry).await {
-                Ok(pages) => served.0.push(pages),
-                Err(error) => {
-                    served.stop().await;
-                    return Err(error);
-                }
+        for reader in &readers {
+            if let Err(error) = served.add(settings, reader, registry).await {
+                served.stop().await;
+                return Err(error);
             }
         }
         Ok(served)
     }
 
-    /// Closes the endpoints.
+    async fn add(
+        &mut self,
+        settings: &Telemetry,
+        reader: &Reader,
+        registry: &Registry,
+    ) -> Result<(), StartError> {
+        let pulled = reader.pull.as_ref();
+        if let Some(prometheus) = pulled.and_then(|pull| pull.exporter.prometheus.as_ref()) {
+            self.pages
+                .push(serve(settings, prometheus, registry).await?);
+        }
+        if let Some(periodic) = &reader.periodic {
+            self.pushing
+                .push(Pushing::start(settings, periodic, registry)?);
+        }
+        Ok(())
+    }
+
+    /// Pushes a last time, and closes the endpoints.
     pub async fn stop(self) {
-        for pages in self.0 {
+        for pushing in self.pushing {
+            pushing.stop().await;
+        }
+        for pages in self.pages {
             pages.stop().await;
         }
     }
-}
-
-fn pulled(reader: &Reader) -> Option<&Prometheus> {
-    reader.pull.as_ref()?.exporter.prometheus.as_ref()
 }
 
 async fn serve(
