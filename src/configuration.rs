@@ -11,6 +11,7 @@ use tidegate_engine::{Plan, default_workers};
 use tidegate_pdata::Signal;
 
 use crate::cli;
+use crate::fetch::fetch;
 use crate::registry::registry;
 
 /// What runs where the command line names nothing.
@@ -118,12 +119,4 @@ pub(crate) fn loaded(sources: &cli::Sources) -> anyhow::Result<Loaded> {
 
 fn joins(connector: &str, from: Signal, to: Signal) -> bool {
     registry().joins(connector, from, to)
-}
-
-/// Gets a configuration over HTTP.
-fn fetch(address: &str) -> Result<String, String> {
-    Err(format!(
-        "{address} cannot be fetched: this build reads configurations from files, the environment \
-         and the command line"
-    ))
 }

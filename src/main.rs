@@ -5,6 +5,7 @@ mod compat;
 mod configuration;
 #[cfg(test)]
 mod examples;
+mod fetch;
 mod generate;
 mod registry;
 mod report;
