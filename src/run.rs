@@ -91,10 +91,14 @@ async fn stop(running: Running, limit: Duration) {
     info!("shut down");
 }
 
+/// The target of its lines, which the log never thins out.
+const LEDGER: &str = "tidegate::ledger";
+
 /// One line for each edge on which items ended for another reason than delivery.
 fn tell(row: &LedgerRow) {
     for (reason, items) in row.dropped.iter().filter(|(_, items)| **items > 0) {
         warn!(
+            target: LEDGER,
             pipeline = row.pipeline,
             kind = row.kind,
             component = row.component,
@@ -105,6 +109,7 @@ fn tell(row: &LedgerRow) {
         );
     }
     info!(
+        target: LEDGER,
         pipeline = row.pipeline,
         kind = row.kind,
         component = row.component,

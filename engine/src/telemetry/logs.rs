@@ -33,9 +33,27 @@ pub(super) fn install(settings: &Logs, resource: &[(String, String)]) {
             seen: Mutex::default(),
         }),
     };
+    let marks = resource_field(settings, resource).filter(|_| !lines.json);
+    let first = marks.filter(|_| lines.level >= Level::INFO).map(|fields| {
+        let message = "this process, as its telemetry names it".to_owned();
+        lines.line(Level::INFO, Visitor { message, fields })
+    });
+    let stdout = lines.stdout;
     let subscriber = tracing_subscriber::registry().with(lines);
     // A second call comes from a test in the same process, which shares the first one's log.
-    let _ = tracing::subscriber::set_global_default(subscriber);
+    if tracing::subscriber::set_global_default(subscriber).is_ok()
+        && let Some(line) = first
+    {
+        write(stdout, &line);
+    }
+}
+
+fn write(stdout: bool, line: &str) {
+    // A log that cannot be written leaves nobody to tell.
+    let _ = match stdout {
+        true => io::stdout().lock().write_all(line.as_bytes()),
+        false => io::stderr().lock().write_all(line.as_bytes()),
+    };
 }
 
 fn level(level: LogLevel) -> Level {
@@ -47,22 +65,32 @@ fn level(level: LogLevel) -> Level {
     }
 }
 
+/// What every line carries: a line for people has the resource once, at the start.
 fn fields(settings: &Logs, resource: &[(String, String)]) -> Map<String, Value> {
     let mut fields = Map::new();
     for (key, value) in &settings.initial_fields {
         fields.insert(key.clone(), value.clone());
     }
-    if !settings.disable_zap_resource && !resource.is_empty() {
-        let resource = resource
-            .iter()
-            .map(|(key, value)| (key.clone(), Value::String(value.clone())));
-        fields.insert("resource".to_owned(), Value::Object(resource.collect()));
+    if settings.encoding == Encoding::Json {
+        fields.extend(resource_field(settings, resource).into_iter().flatten());
     }
     fields
 }
 
-/// The target of lines that are a component's output, which has a sampling of its own.
-const OUTPUT: &str = "tidegate::output";
+fn resource_field(settings: &Logs, resource: &[(String, String)]) -> Option<Map<String, Value>> {
+    if settings.disable_zap_resource || resource.is_empty() {
+        return None;
+    }
+    let resource = resource
+        .iter()
+        .map(|(key, value)| (key.clone(), Value::String(value.clone())));
+    let field = ("resource".to_owned(), Value::Object(resource.collect()));
+    Some(Map::from_iter([field]))
+}
+
+/// The targets of lines that are never thinned: a component's output, which has a sampling of its
+/// own, and the ledger, of which every row counts.
+const WHOLE: [&str; 2] = ["tidegate::output", "tidegate::ledger"];
 
 /// Writes each event as one line.
 struct Lines {
@@ -88,7 +116,7 @@ impl<S: Subscriber> Layer<S> for Lines {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let metadata = event.metadata();
         if let Some(sampling) = &self.sampling
-            && metadata.target() != OUTPUT
+            && !WHOLE.contains(&metadata.target())
             && !sampling.takes(metadata.callsite())
         {
             return;
@@ -96,12 +124,7 @@ impl<S: Subscriber> Layer<S> for Lines {
         let mut visitor = Visitor::default();
         event.record(&mut visitor);
         let line = self.line(*metadata.level(), visitor);
-        // A log that cannot be written leaves nobody to tell.
-        let _ = if self.stdout {
-            io::stdout().lock().write_all(line.as_bytes())
-        } else {
-            io::stderr().lock().write_all(line.as_bytes())
-        };
+        write(self.stdout, &line);
     }
 }
 
@@ -234,6 +257,18 @@ mod tests {
         let parts: Vec<_> = line.trim_end().split('\t').collect();
         assert_eq!(&parts[1..], ["warn", "export failed", r#"{"attempts":3}"#]);
         assert!(parts[0].ends_with('Z'), "{line}");
+    }
+
+    #[test]
+    fn lines_for_machines_carry_the_resource_and_those_for_people_do_not() {
+        let resource = [("service.name".to_owned(), "edge".to_owned())];
+        let mut logs = Logs::default();
+        assert_eq!(fields(&logs, &resource), Map::new());
+        logs.encoding = Encoding::Json;
+        let all = fields(&logs, &resource);
+        assert_eq!(all["resource"]["service.name"], "edge");
+        logs.disable_zap_resource = true;
+        assert_eq!(fields(&logs, &resource), Map::new());
     }
 
     #[test]
