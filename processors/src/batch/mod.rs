@@ -7,6 +7,7 @@ mod config;
 #[cfg(test)]
 mod tests;
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -208,35 +209,48 @@ impl Group {
         } else {
             limits.size.max(1)
         };
-        while self.payload.items() >= enough {
-            metrics.by_size.add(1);
-            self.send(limits, metrics, out);
+        if self.payload.items() >= enough {
+            self.send(enough, limits, (metrics, &metrics.by_size), out);
         }
     }
 
     fn send_by_timeout(&mut self, limits: Limits, metrics: &Metrics, out: &mut Outbox) {
-        while !self.payload.is_empty() {
-            metrics.by_timeout.add(1);
-            self.send(limits, metrics, out);
+        if !self.payload.is_empty() {
+            self.send(0, limits, (metrics, &metrics.by_timeout), out);
         }
     }
 
-    /// Sends what is there, up to the maximum.
-    fn send(&mut self, limits: Limits, metrics: &Metrics, out: &mut Outbox) {
-        let signal = self.payload.signal();
-        let held = std::mem::replace(&mut self.payload, Payload::empty(signal));
-        let (payload, receipt) = if limits.max > 0 && held.items() > limits.max {
-            let (head, rest) = held.split_items(limits.max);
-            self.payload = rest;
-            (head, self.receipt.fork())
-        } else {
-            (held, std::mem::take(&mut self.receipt))
+    /// Sends what is there in pieces of the maximum, each counted as `sent`, while `enough` items
+    /// are left; what is less stays.
+    fn send(
+        &mut self,
+        enough: usize,
+        limits: Limits,
+        (metrics, sent): (&Metrics, &Counter),
+        out: &mut Outbox,
+    ) {
+        let empty = Payload::empty(self.payload.signal());
+        let held = std::mem::replace(&mut self.payload, empty);
+        let mut left = held.items();
+        let pieces = match NonZeroUsize::new(limits.max) {
+            Some(max) => held.chunk_items(max),
+            None => vec![held],
         };
+        let mut pieces = pieces.into_iter().peekable();
+        while let Some(piece) = pieces.next_if(|_| left >= enough) {
+            left -= piece.items();
+            let receipt = match pieces.peek() {
+                Some(_) => self.receipt.fork(),
+                None => std::mem::take(&mut self.receipt),
+            };
+            sent.add(1);
+            metrics.size.observe(piece.items() as f64);
+            metrics.bytes.observe(piece.bytes() as f64);
+            out.push(Batch::new(piece, self.context.clone(), receipt));
+        }
+        pieces.for_each(|piece| self.payload.append(piece));
         // What is left starts a wait of its own, as after every send.
         self.due = (!self.payload.is_empty()).then(|| Instant::now() + limits.timeout);
-        metrics.size.observe(payload.items() as f64);
-        metrics.bytes.observe(payload.bytes() as f64);
-        out.push(Batch::new(payload, self.context.clone(), receipt));
     }
 }
 

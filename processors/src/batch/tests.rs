@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
 use tidegate_component::{BuildContext, ComponentConfig, Outbox, Processor, Promise};
 use tidegate_pdata::testing::realistic_traces;
@@ -148,4 +149,40 @@ fn names_the_limits_that_contradict_each_other() {
     let error = config.build(&cx).err().unwrap();
     assert_eq!(error.path, "send_batch_max_size");
     assert_eq!(error.message, "5 is less than send_batch_size, 8192");
+}
+
+#[tokio::test(start_paused = true)]
+async fn request_of_many_times_the_maximum_goes_out_in_order_and_whole() {
+    let limits = serde_json::json!({"send_batch_size": 3, "send_batch_max_size": 3});
+    let mut processor = build(limits, Promise::Delivered);
+    let mut out = Outbox::default();
+    let (batch, pending) = batch(3001, Context::default());
+    let mut expected = Vec::new();
+    batch.payload().segments().iter().for_each(|segment| {
+        expected.extend_from_slice(segment.bytes());
+    });
+    processor.process(batch, &mut out);
+    let mut sent = out.take();
+    assert_eq!(sent.len(), 1000);
+    assert_eq!(processor.held().0, 1);
+    processor.flush(Instant::now() + Duration::from_secs(1), &mut out);
+    sent.extend(out.take());
+    let names = |bytes: &[u8]| {
+        let request = ExportTraceServiceRequest::decode(bytes).unwrap();
+        let resources = request.resource_spans.into_iter();
+        let scopes = resources.flat_map(|resource| resource.scope_spans);
+        let spans = scopes.flat_map(|scope| scope.spans);
+        spans.map(|span| span.span_id).collect::<Vec<_>>()
+    };
+    let mut seen = Vec::new();
+    for batch in sent {
+        assert!(pending.now().is_none());
+        let (payload, _, receipt) = batch.into_parts();
+        for segment in payload.segments() {
+            seen.extend(names(segment.bytes()));
+        }
+        receipt.settle(&Outcome::Delivered);
+    }
+    assert_eq!(seen, names(&expected));
+    assert_eq!(pending.now(), Some(Outcome::Delivered));
 }
