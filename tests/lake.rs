@@ -15,7 +15,7 @@ use std::process::Command;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use prost::Message;
-use support::normal::{records, same};
+use support::normal::{points, records, same};
 use support::peers::peer;
 use support::sink::Received;
 use support::{Process, Tidegate, corpus, eventually, free_port, http, repository};
@@ -42,10 +42,16 @@ fn start(exporter: &str, environment: &[(&str, &str)]) -> (Tidegate, String) {
     (tidegate, address)
 }
 
+/// The corpus, but for the metric without a data point: it makes no row.
 fn sent() -> Received {
+    let mut metrics = corpus::metrics();
+    let resources = metrics.resource_metrics.iter_mut();
+    for scope in resources.flat_map(|resource| &mut resource.scope_metrics) {
+        scope.metrics.retain(|metric| points(metric) > 0);
+    }
     Received {
         traces: vec![corpus::traces()],
-        metrics: vec![corpus::metrics()],
+        metrics: vec![metrics],
         logs: vec![corpus::logs()],
         ..Received::default()
     }
@@ -373,4 +379,52 @@ fn store_that_is_away_is_named_and_gets_everything_when_it_is_back() {
     let log = tidegate.stop();
     assert!(!log.contains("items ended here"), "{log}");
     assert_eq!(files(&lake).len(), 3);
+}
+
+#[test]
+fn full_disk_is_named_and_what_waits_is_kept_when_there_is_room_again() {
+    let may_mount = Command::new("unshare").args(["-m", "true"]).status();
+    if !may_mount.is_ok_and(|status| status.success()) {
+        println!("skipped: only root may mount a small disk");
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::create_dir(path("lake")).expect("it can be made");
+    let address = format!("127.0.0.1:{}", free_port());
+    let retry = "retry_on_failure: {initial_interval: 100ms, max_interval: 100ms}";
+    let exporter = format!(
+        "object_storage: {{url: '{}', partition_by: [], roll: {{max_age: 100ms}}, {retry}}}",
+        path("lake")
+    );
+    std::fs::write(path("config.yaml"), yaml(&address, &exporter)).expect("it can be written");
+    let binary = support::tidegate().get_program().to_owned();
+    let script = "mount -t tmpfs -o size=1m tmpfs \"$1\" && exec \"$2\" --config \"$3\"";
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-c", script, "sh", &path("lake")]);
+    command.arg(binary).arg(path("config.yaml"));
+    let mut tidegate = Process::start("tidegate", &mut command);
+    tidegate.wait_listening(&address);
+    // The disk as the process sees it.
+    let lake = PathBuf::from(format!("/proc/{}/root{}", tidegate.id(), path("lake")));
+    let ballast = lake.join("ballast");
+    let full = std::fs::write(&ballast, vec![1; 2 << 20]).expect_err("the disk is small");
+    assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);
+    send(&address, &sent());
+    tidegate.wait_output("No space left on device");
+    std::fs::remove_file(&ballast).expect("it can be removed");
+    let parquet = || {
+        let found = files(&lake).into_iter();
+        found
+            .filter(|file| file.extension().is_some_and(|end| end == "parquet"))
+            .count()
+    };
+    // One for spans, one for log records, one for each kind of metric.
+    eventually("everything is kept", || match parquet() {
+        7 => Ok(()),
+        count => Err(count),
+    });
+    assert!(tidegate.terminate().success());
+    let log = tidegate.output();
+    assert!(!log.contains("items ended here"), "{log}");
 }
