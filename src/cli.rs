@@ -57,6 +57,11 @@ pub(crate) enum Command {
     },
     /// Lists the components of this build as YAML.
     Components,
+    /// Prints the keys of a component, what they take and what holds without them.
+    Explain {
+        /// A type such as `batch`, or `exporter otlp_http` as `exporters.otlp_http`; all of them where it is left out.
+        component: Option<String>,
+    },
     /// Prints the configuration after merging and expansion.
     PrintConfig {
         /// Whether secrets are printed.

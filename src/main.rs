@@ -7,6 +7,7 @@ mod configuration;
 mod examples;
 mod fetch;
 mod generate;
+mod reference;
 mod registry;
 mod report;
 mod run;
@@ -47,6 +48,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Validate) => report::validate(&cli.sources),
         Some(Command::Compat { file }) => compat::compat(file, &cli.sources),
         Some(Command::Components) => report::components(),
+        Some(Command::Explain { component }) => reference::explain(component.as_deref()),
         Some(Command::PrintConfig { mode, format }) => {
             report::print_config(&cli.sources, *mode, *format)
         }

@@ -9,6 +9,7 @@ use schemars::Schema;
 use tidegate_component::{Entry, Stability};
 use tidegate_config::{self as config, Kind, whole_schema};
 use tidegate_engine::Registry;
+use tidegate_pdata::Signals;
 
 use crate::cli::{Format, Mode, Sources};
 use crate::compat::differences;
@@ -76,21 +77,24 @@ fn meaning(promise: &str) -> &'static str {
 }
 
 /// One component of this build.
-struct Row {
-    kind: Kind,
-    name: &'static str,
-    stability: Stability,
-    schema: Schema,
+pub(crate) struct Row {
+    pub(crate) kind: Kind,
+    pub(crate) name: &'static str,
+    pub(crate) stability: Stability,
+    pub(crate) signals: Signals,
+    pub(crate) schema: Schema,
 }
 
-fn rows() -> Vec<Row> {
+/// Every component of this build.
+pub(crate) fn rows() -> Vec<Row> {
     fn add<T: 'static>(rows: &mut Vec<Row>, kind: Kind, table: &'static [Entry<T>]) {
         for entry in table {
             rows.push(Row {
                 kind,
                 name: entry.name,
                 stability: entry.stability,
-                schema: tidegate_document::schema::complete(entry.schema),
+                signals: entry.signals,
+                schema: entry.whole_schema(),
             });
         }
     }

@@ -4,11 +4,11 @@ use std::marker::PhantomData;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
-use tidegate_document::{Diagnostics, Node, examine_beside};
+use tidegate_document::{Diagnostics, Node, examine_beside, schema};
 use tidegate_pdata::{Signal, Signals};
 
 use crate::build::{BuildContext, BuildError};
-use crate::delivery::DeliveryDefaults;
+use crate::delivery::{Delivery, DeliveryDefaults};
 
 /// How far a component is, in the Collector's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,6 +126,15 @@ impl<T: 'static> Entry<T> {
             },
             schema: C::json_schema,
             builds: PhantomData,
+        }
+    }
+
+    /// The schema of everything that users write for it: its own keys and those of its delivery.
+    #[must_use]
+    pub fn whole_schema(&self) -> Schema {
+        match self.delivery {
+            Some(_) => schema::beside(self.schema, Delivery::json_schema),
+            None => schema::complete(self.schema),
         }
     }
 }

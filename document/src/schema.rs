@@ -35,6 +35,37 @@ pub fn complete(make: impl FnOnce(&mut SchemaGenerator) -> Schema) -> Schema {
     schema
 }
 
+/// Completes two schemas whose keys lie side by side in one mapping, as those of [`layered`](crate::layered) do.
+pub fn beside(
+    make: impl FnOnce(&mut SchemaGenerator) -> Schema,
+    more: impl FnOnce(&mut SchemaGenerator) -> Schema,
+) -> Schema {
+    complete(|generator| {
+        let first = make(generator);
+        let description = first.get("description").cloned();
+        let layers = [first, more(generator)].map(|layer| match layer.get("$ref") {
+            Some(_) => resolved(generator, layer),
+            None => layer,
+        });
+        let mut whole = crate::layers::merged(layers);
+        if let Some(description) = description {
+            whole.insert("description".to_owned(), description);
+        }
+        whole
+    })
+}
+
+/// The definition that a schema is a mere reference to.
+fn resolved(generator: &SchemaGenerator, schema: Schema) -> Schema {
+    let name = schema.get("$ref").and_then(Value::as_str);
+    let name = name.and_then(|name| name.strip_prefix("#/$defs/"));
+    let definition = name.and_then(|name| generator.definitions().get(name));
+    match definition.cloned().map(Schema::try_from) {
+        Some(Ok(definition)) => definition,
+        _ => schema,
+    }
+}
+
 /// Gives the names a schema declares under `properties`.
 pub fn keys(schema: &Schema) -> Vec<String> {
     let root = schema.as_value();
