@@ -227,15 +227,9 @@ impl ParquetFile {
         };
         self.rows.sort();
         let mut chunk = Chunk::default();
-        let mut origin: Option<(u32, Origin<'_>)> = None;
+        let mut origins = Origins::default();
         for (container, place) in self.rows.iter(self.table) {
-            let origin = match &mut origin {
-                Some((known, origin)) if *known == container => origin,
-                other => {
-                    let read = Origin::of(place.resource, place.scope);
-                    &mut other.insert((container, read)).1
-                }
-            };
+            let origin = origins.of(container, &place);
             if chunk.is_full(&place) {
                 writer.write(&encoder.columns.finish()?)?;
                 chunk = Chunk::default();
@@ -264,6 +258,29 @@ impl ParquetFile {
             None => Vec::new(),
         };
         Ok((bytes, self.inexact))
+    }
+}
+
+/// Origins that were read before: sorted rows go back and forth between their containers, and to
+/// read one is to step over all of its records.
+#[derive(Default)]
+struct Origins<'a>(Vec<Option<(u32, Origin<'a>)>>);
+
+impl<'a> Origins<'a> {
+    /// Containers that are remembered at a time.
+    const REMEMBERED: usize = 4096;
+
+    fn of(&mut self, container: u32, place: &Place<'a>) -> &Origin<'a> {
+        let at = container as usize % Self::REMEMBERED;
+        if self.0.len() <= at {
+            self.0.resize_with(at + 1, || None);
+        }
+        let slot = &mut self.0[at];
+        if slot.as_ref().is_none_or(|(known, _)| *known != container) {
+            *slot = None;
+        }
+        let read = || (container, Origin::of(place.resource, place.scope));
+        &slot.get_or_insert_with(read).1
     }
 }
 
