@@ -187,6 +187,29 @@ fn columns_have_the_types_that_the_documentation_says() {
     assert_eq!(times.count(), 2, "{types}");
 }
 
+#[test]
+fn queries_of_the_documentation_run() {
+    let Some(python) = peer("venv/bin/python") else {
+        return;
+    };
+    let (tidegate, address) = start("object_storage: {url: ./data/lake}", &[]);
+    send(&address, &sent());
+    let directory = keep(tidegate);
+    let page = std::fs::read_to_string(repository("docs/lake.md")).expect("it can be read");
+    let queries = page
+        .split("```sql")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next());
+    let queries = queries.expect("there are queries").trim();
+    let mut command = Command::new(python);
+    let code = "import duckdb, sys\n\
+        [duckdb.sql(query).fetchall() for query in sys.argv[1].split(';') if query.strip()]";
+    command
+        .args(["-c", code, queries])
+        .current_dir(directory.path());
+    run(command).expect("they run");
+}
+
 /// A server of objects and what speaks to it.
 struct Objects {
     url: String,

@@ -1,9 +1,11 @@
 //! What the lake costs per item: filling objects, and writing them as Parquet into a directory.
 //!
-//! `cargo bench -p tidegate-exporters --bench lake --profile bench-quick`
+//! `cargo bench -p tidegate-exporters --bench lake --profile bench-quick [WORD]`, where only what has
+//! the word in its name is run.
 
 #![allow(clippy::print_stdout, reason = "the figures are its output")]
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use tidegate_component::testing::{read, realistic};
@@ -25,15 +27,19 @@ fn main() {
         ("otlp_json, gzip", "format: otlp_json\ncompression: gzip"),
     ] {
         for signal in Signal::ALL {
+            let name = format!("{format} {signal}");
+            let mut wanted = std::env::args()
+                .skip(1)
+                .filter(|word| !word.starts_with('-'));
+            if wanted.next().is_some_and(|word| !name.contains(&word)) {
+                continue;
+            }
             let runs = (0..5).map(|_| runtime.block_on(run(signal, keys)));
             let best = runs.min_by_key(|figures| figures.fill + figures.write);
             let best = best.expect("there are runs");
             println!(
-                "{format:18} {:8} fill {:5}  write {:5}  {:4} bytes",
-                signal.name(),
-                best.fill,
-                best.write,
-                best.bytes
+                "{name:24} fill {:5}  write {:5}  {:4} bytes",
+                best.fill, best.write, best.bytes
             );
         }
     }
@@ -60,10 +66,11 @@ async fn run(signal: Signal, keys: &str) -> Figures {
             bytes: 0,
         };
     };
-    let payload = realistic(signal, ITEMS);
+    let items = NonZeroUsize::new(ITEMS).expect("not 0");
+    let payloads = realistic(signal, BATCHES * ITEMS).chunk_items(items);
     let began = cpu();
-    for position in 0..BATCHES {
-        let batch = Batch::new(payload.clone(), Context::default(), Receipt::none());
+    for (position, payload) in payloads.into_iter().enumerate() {
+        let batch = Batch::new(payload, Context::default(), Receipt::none());
         let added = lake.add(Position(position as u64), &batch);
         assert!(added.is_ok_and(|delivered| delivered.rejected == 0));
     }
