@@ -7,6 +7,7 @@ use std::process::Command;
 const MAY_SEE: &[(&str, &[&str])] = &[
     ("pdata", &[]),
     ("document", &[]),
+    ("journal", &[]),
     ("component", &["pdata", "document"]),
     ("config", &["pdata", "document"]),
     ("transport", &["pdata", "document", "component"]),
