@@ -1,5 +1,7 @@
 //! The command line: the Collector's flags and commands, and ours.
 
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Receives, processes and exports telemetry.
@@ -75,10 +77,41 @@ pub(crate) enum Command {
     Schema,
     /// Sends realistic telemetry over OTLP/gRPC, so that there is something to see.
     Generate(Box<Generate>),
+    /// Looks into the directory of a disk queue while no collector works on it.
+    Queue {
+        #[command(subcommand)]
+        action: Queue,
+    },
     /// Accepted for the Collector's sake: there are no feature gates.
     Featuregate {
         /// A gate.
         id: Option<String>,
+    },
+}
+
+/// What is done with a disk queue. Nothing of it changes the queue.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Queue {
+    /// Says for each log what is in it.
+    Inspect {
+        /// The directory of the storage.
+        directory: PathBuf,
+    },
+    /// Checks every byte, and fails if a record is damaged or a file cannot be read.
+    Verify {
+        /// The directory of the storage.
+        directory: PathBuf,
+    },
+    /// Writes each record that is not delivered to a file: the OTLP request as protobuf.
+    Export {
+        /// The directory of the storage.
+        directory: PathBuf,
+        /// Where the files go, in a directory for each log; it is made if need be.
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+        /// Only this log, as `inspect` names it.
+        #[arg(long, value_name = "NAME")]
+        log: Option<String>,
     },
 }
 

@@ -7,6 +7,7 @@ mod configuration;
 mod examples;
 mod fetch;
 mod generate;
+mod queue;
 mod reference;
 mod registry;
 mod report;
@@ -60,6 +61,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
             runtime.block_on(generate::run(options))?;
             Ok(ExitCode::SUCCESS)
         }
+        Some(Command::Queue { action }) => queue::queue(action),
         Some(Command::Featuregate { .. }) => report::feature_gates(),
     }
 }
