@@ -5,7 +5,8 @@ mod store;
 
 use tidegate_component::testing::Contract;
 use tidegate_exporters::{
-    awss3, debug, googlecloudstorage, jaeger, nop, object_storage, otlp_grpc, otlp_http, prometheus,
+    ALL, awss3, debug, file, googlecloudstorage, jaeger, nop, object_storage, otlp_grpc, otlp_http,
+    prometheus,
 };
 
 /// Every key of a gRPC client.
@@ -234,4 +235,25 @@ encoding:
 "
     );
     Contract::<googlecloudstorage::Config>::new(&minimal, &[&full]).exporter(&full);
+}
+
+#[test]
+fn file_keeps_to_it() {
+    // Takes everything that is opened, and has no room for a byte.
+    let full = [
+        "{path: a, append: true, format: proto, flush_interval: 2s}",
+        "{path: a, create_directory: true, directory_permissions: '0700', compression: zstd}",
+        "{path: a, rotation: {max_megabytes: 1, max_days: 1, max_backups: 1, localtime: true}}",
+        "{path: a/*, group_by: {enabled: true, resource_attribute: b, max_open_files: 2}}",
+        "{path: a, encoding: }",
+    ];
+    Contract::<file::Config>::new("path: a", &full).exporter("path: /dev/full");
+}
+
+#[test]
+fn no_exporter_is_forgotten() {
+    for entry in ALL {
+        let test = format!("fn {}_keeps_to_it()", entry.name);
+        assert!(include_str!("contract.rs").contains(&test), "{test}");
+    }
 }

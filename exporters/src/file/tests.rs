@@ -9,7 +9,7 @@ use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
 use tidegate_component::ExportError;
-use tidegate_component::testing::{Contract, realistic};
+use tidegate_component::testing::realistic;
 use tidegate_pdata::{Batch, Context, Payload, Receipt, Segment, Signal, json};
 use tidegate_transport::compression::{Codec, decompress};
 
@@ -102,19 +102,6 @@ fn logs(resource_logs: Vec<ResourceLogs>) -> Payload {
     let items = resource_logs.len();
     let bytes = ExportLogsServiceRequest { resource_logs }.encode_to_vec();
     Payload::from_segment(Signal::Logs, Segment::new(bytes.into(), items, None))
-}
-
-#[test]
-fn keeps_the_contract() {
-    // Takes everything that is opened, and has no room for a byte.
-    let full = [
-        "{path: a, append: true, format: proto, flush_interval: 2s}",
-        "{path: a, create_directory: true, directory_permissions: '0700', compression: zstd}",
-        "{path: a, rotation: {max_megabytes: 1, max_days: 1, max_backups: 1, localtime: true}}",
-        "{path: a/*, group_by: {enabled: true, resource_attribute: b, max_open_files: 2}}",
-        "{path: a, encoding: }",
-    ];
-    Contract::<Config>::new("path: a", &full).exporter("path: /dev/full");
 }
 
 #[tokio::test]
