@@ -98,14 +98,14 @@ impl Intake<'_> {
                 };
                 match delta(sum.aggregation_temporality) {
                     Ok(true) if !sum.is_monotonic => {
-                        self.reject(Rejection::FallingDelta, sum.data_points);
+                        self.reject(Rejection::FallingDelta, fields.name, sum.data_points);
                     }
                     Ok(delta) => self.points::<NumberDataPointFields<'_>>(
                         scope,
                         &heading(sort, delta),
                         sum.data_points,
                     ),
-                    Err(reason) => self.reject(reason, sum.data_points),
+                    Err(reason) => self.reject(reason, fields.name, sum.data_points),
                 }
             }
             MetricData::Histogram(histogram) => {
@@ -116,7 +116,7 @@ impl Intake<'_> {
                         &heading((Kind::Histogram, Sort::Other), delta),
                         histogram.data_points,
                     ),
-                    Err(reason) => self.reject(reason, histogram.data_points),
+                    Err(reason) => self.reject(reason, fields.name, histogram.data_points),
                 }
             }
             MetricData::ExponentialHistogram(histogram) => {
@@ -127,7 +127,7 @@ impl Intake<'_> {
                         &heading((Kind::Histogram, Sort::Other), delta),
                         histogram.data_points,
                     ),
-                    Err(reason) => self.reject(reason, histogram.data_points),
+                    Err(reason) => self.reject(reason, fields.name, histogram.data_points),
                 }
             }
             MetricData::Summary(summary) => {
@@ -149,7 +149,7 @@ impl Intake<'_> {
             .stream(scope, heading.metric, names, heading.sort)
         {
             Ok(stream) => stream,
-            Err(reason) => return self.reject(reason, points),
+            Err(reason) => return self.reject(reason, heading.name, points),
         };
         for view in points {
             let point = P::of(view);
@@ -160,17 +160,19 @@ impl Intake<'_> {
             match self.store.take(&stream, &point, heading.delta, self.now) {
                 Ok(Taken::Shown) => self.shown += 1,
                 Ok(Taken::Outdated) => self.outdated += 1,
-                Err(reason) => self.rejected(reason, 1),
+                Err(reason) => self.rejected(reason, heading.name, 1),
             }
         }
     }
 
-    fn reject(&mut self, reason: Rejection, points: impl Iterator) {
-        self.rejected(reason, points.count() as u64);
+    fn reject(&mut self, reason: Rejection, metric: Text<'_>, points: impl Iterator) {
+        self.rejected(reason, metric, points.count() as u64);
     }
 
-    fn rejected(&mut self, reason: Rejection, points: u64) {
-        self.store.meters.rejected.add(reason, points);
+    #[cold]
+    fn rejected(&mut self, reason: Rejection, metric: Text<'_>, points: u64) {
+        let rejected = &self.store.meters.rejected;
+        rejected.add(reason, points, &metric.to_str(), self.now);
         self.rejected += points;
         self.reason = Some(reason);
     }

@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex};
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
+use tidegate_pdata::Reservation;
+
 use super::lock;
 
 /// More than there are workers on most machines, so that two seldom meet.
@@ -20,6 +22,8 @@ pub(super) struct Interner<T> {
 struct Held<T> {
     hash: u64,
     value: Arc<T>,
+    /// Its share of the byte budget.
+    _hold: Reservation,
 }
 
 impl<T> Default for Interner<T> {
@@ -39,7 +43,12 @@ impl<T> Interner<T> {
     }
 
     /// The value with this hash that `is` the one, or the one that is put in now.
-    pub(super) fn put(&self, hash: u64, value: T, is: impl Fn(&T) -> bool) -> Arc<T> {
+    pub(super) fn put(
+        &self,
+        hash: u64,
+        (value, hold): (T, Reservation),
+        is: impl Fn(&T) -> bool,
+    ) -> Arc<T> {
         let mut shard = lock(self.shard(hash));
         let entry = shard.entry(
             hash,
@@ -51,7 +60,11 @@ impl<T> Interner<T> {
             Entry::Vacant(free) => {
                 let value = Arc::new(value);
                 let shared = Arc::clone(&value);
-                free.insert(Held { hash, value });
+                free.insert(Held {
+                    hash,
+                    value,
+                    _hold: hold,
+                });
                 shared
             }
         }
@@ -89,16 +102,18 @@ impl<T> Interner<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tidegate_pdata::Budget;
+
+    fn put(interner: &Interner<&'static str>, hash: u64, value: &'static str) -> Arc<&'static str> {
+        let hold = Budget::new(usize::MAX).overdraw(1);
+        interner.put(hash, (value, hold), |known| *known == value)
+    }
 
     #[test]
     fn equal_values_are_one_and_equal_hashes_are_not() {
         let interner = Interner::default();
-        let a = interner.put(7, "a", |known| *known == "a");
-        let b = interner.put(7, "b", |known| *known == "b");
-        assert!(Arc::ptr_eq(
-            &a,
-            &interner.put(7, "a", |known| *known == "a")
-        ));
+        let (a, b) = (put(&interner, 7, "a"), put(&interner, 7, "b"));
+        assert!(Arc::ptr_eq(&a, &put(&interner, 7, "a")));
         assert!(!Arc::ptr_eq(&a, &b));
         assert_eq!(interner.find(7, |known| *known == "c"), None);
         assert_eq!(interner.len(), 2);
@@ -107,9 +122,9 @@ mod tests {
     #[test]
     fn what_nobody_holds_is_let_go() {
         let interner = Interner::default();
-        let held = interner.put(1, "held", |_| false);
-        let _ = interner.put(2, "kept", |_| false);
-        let _ = interner.put(3, "free", |_| false);
+        let held = put(&interner, 1, "held");
+        let _ = put(&interner, 2, "kept");
+        let _ = put(&interner, 3, "free");
         interner.tidy(|value| *value == "kept", |_| false);
         assert_eq!(interner.len(), 2);
         interner.tidy(|_| true, |value| *value == "held");

@@ -12,6 +12,7 @@ mod family;
 mod ingest;
 mod interner;
 mod labels;
+mod meters;
 mod naming;
 mod number;
 mod origin;
@@ -83,7 +84,7 @@ impl Config {
         Ok(Prometheus {
             prepared: self.server.prepare("", endpoint)?,
             page,
-            store: Arc::new(Store::new(settings, Arc::clone(&cx.budget), &cx.metrics)),
+            store: Arc::new(Store::new(settings, cx)),
             metrics: cx.metrics.clone(),
             running: tokio::sync::Mutex::default(),
         })
@@ -146,7 +147,14 @@ async fn tidy(store: Arc<Store>, mut stopped: watch::Receiver<()>) {
     loop {
         tokio::select! {
             _ = stopped.changed() => return,
-            () = tokio::time::sleep(every) => store.tidy(),
+            () = tokio::time::sleep(every) => {}
+        }
+        if store.is_small() {
+            store.tidy();
+        } else {
+            let store = Arc::clone(&store);
+            // Looking at very many series would hold up what else this worker does.
+            let _ = tokio::task::spawn_blocking(move || store.tidy()).await;
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Why a data point cannot be shown.
 
 use std::array;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use tidegate_component::metrics::{Counter, Metrics};
 
@@ -85,24 +86,60 @@ impl Rejection {
     }
 }
 
-/// The counters of rejected points, by reason.
-#[derive(Clone, Debug)]
-pub(super) struct Rejections([Counter; Rejection::ALL.len()]);
+/// How often a reason is told in the log while it goes on, in milliseconds.
+const SILENCE: u64 = 60_000;
+
+/// The counts of rejected points, by reason.
+#[derive(Debug)]
+pub(super) struct Rejections {
+    exporter: String,
+    reasons: [Told; Rejection::ALL.len()],
+}
+
+#[derive(Debug)]
+struct Told {
+    points: Counter,
+    /// The time from which it may be told again.
+    again: AtomicU64,
+}
 
 impl Rejections {
-    pub(super) fn new(metrics: &Metrics) -> Self {
-        Self(array::from_fn(|at| {
+    pub(super) fn new(exporter: &str, metrics: &Metrics) -> Self {
+        let reasons = array::from_fn(|at| {
             let reason = Rejection::ALL[at].name();
-            metrics.counter(
+            let points = metrics.counter(
                 "tidegate_prometheus_rejected_points",
                 "Data points that cannot be shown to Prometheus, by reason.",
                 &[("reason", reason)],
-            )
-        }))
+            );
+            Told {
+                points,
+                again: AtomicU64::new(0),
+            }
+        });
+        Self {
+            exporter: exporter.to_owned(),
+            reasons,
+        }
     }
 
-    pub(super) fn add(&self, reason: Rejection, points: u64) {
-        self.0[reason as usize].add(points);
+    /// Counts points of a metric; the log names one metric a reason and minute.
+    pub(super) fn add(&self, reason: Rejection, points: u64, metric: &str, now: u64) {
+        let told = &self.reasons[reason as usize];
+        told.points.add(points);
+        let again = told.again.load(Relaxed);
+        let turn = || {
+            told.again
+                .compare_exchange(again, now + SILENCE, Relaxed, Relaxed)
+        };
+        if points > 0 && now >= again && turn().is_ok() {
+            tracing::warn!(
+                exporter = self.exporter,
+                metric,
+                reason = reason.message(),
+                "data points cannot be shown"
+            );
+        }
     }
 }
 
@@ -115,9 +152,13 @@ mod tests {
         for (at, reason) in Rejection::ALL.into_iter().enumerate() {
             assert_eq!(reason as usize, at);
         }
-        let rejections = Rejections::new(&Metrics::default());
-        rejections.add(Rejection::Malformed, 3);
-        let counts: Vec<u64> = rejections.0.iter().map(Counter::value).collect();
+        let rejections = Rejections::new("prometheus", &Metrics::default());
+        rejections.add(Rejection::Malformed, 3, "m", 0);
+        let counts: Vec<u64> = rejections
+            .reasons
+            .iter()
+            .map(|told| told.points.value())
+            .collect();
         assert_eq!(counts, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3]);
     }
 }

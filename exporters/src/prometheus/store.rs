@@ -13,9 +13,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use foldhash::quality::RandomState;
-use tidegate_component::metrics::{Counter, Gauge, Metrics};
-use tidegate_pdata::Budget;
+use tidegate_component::BuildContext;
 use tidegate_pdata::view::{Attributes, Metric, Resource, Scope as ScopeView, Text};
+use tidegate_pdata::{Budget, Reservation};
 use tokio::time::Instant;
 
 use super::aliases::Aliases;
@@ -23,15 +23,20 @@ use super::family::{Enrolled, Family, Kind};
 use super::interner::Interner;
 use super::labels::LabelText;
 use super::lock;
+use super::meters::Meters;
 use super::naming::{Namer, Sort};
 use super::origin::{Origin, ResourceLabels, Source, Target, text};
-use super::rejection::{Rejection, Rejections};
+use super::rejection::Rejection;
 use super::series::Series;
 use super::stream::{Scope, Stream};
 use super::value::{Meaning, Point, Sample, State, Taken, Value};
 
 /// What a series takes beside the texts that it keeps, in bytes.
 const SERIES_BYTES: usize = 320;
+/// What a value takes that is put away for others to find, beside itself and its texts, in bytes.
+const HELD_BYTES: usize = 96;
+/// How long a resource is remembered whose series are shown for ever, in milliseconds.
+const REMEMBERED: u64 = 300_000;
 /// Members of a family that are looked at under one lock when old ones are looked for.
 const STRIDE: usize = 256;
 
@@ -67,43 +72,11 @@ pub(super) struct Store {
     pub(super) meters: Meters,
 }
 
-/// The own metrics of the store.
-#[derive(Clone, Debug)]
-pub(super) struct Meters {
-    series: Gauge,
-    pub(super) expired: Counter,
-    pub(super) collided: Counter,
-    outdated: Counter,
-    pub(super) rejected: Rejections,
-}
-
-impl Meters {
-    fn new(metrics: &Metrics) -> Self {
-        let counter = |name: &str, help: &str| metrics.counter(name, help, &[]);
-        Self {
-            series: metrics.gauge("tidegate_prometheus_series", "Series that are shown.", &[]),
-            expired: counter(
-                "tidegate_prometheus_expired_series",
-                "Series that were ended because no points came.",
-            ),
-            collided: counter(
-                "tidegate_prometheus_collided_series",
-                "Times that points of different attributes came to the labels of one series.",
-            ),
-            outdated: counter(
-                "tidegate_prometheus_outdated_points",
-                "Data points that were older than what is shown.",
-            ),
-            rejected: Rejections::new(metrics),
-        }
-    }
-}
-
 impl Store {
-    pub(super) fn new(settings: Settings, budget: Arc<Budget>, metrics: &Metrics) -> Self {
+    pub(super) fn new(settings: Settings, cx: &BuildContext) -> Self {
         Self {
             settings,
-            budget,
+            budget: Arc::clone(&cx.budget),
             epoch: Instant::now(),
             random: RandomState::default(),
             sources: Interner::default(),
@@ -115,7 +88,7 @@ impl Store {
             aliases: Aliases::default(),
             families: RwLock::default(),
             ended: AtomicBool::new(false),
-            meters: Meters::new(metrics),
+            meters: Meters::new(cx.id.as_str(), &cx.metrics),
         }
     }
 
@@ -144,7 +117,7 @@ impl Store {
             .sources
             .find(hash, |known| *known.bytes == *bytes)
             .unwrap_or_else(|| {
-                let source = self.new_source(resource);
+                let source = self.held(self.new_source(resource), bytes.len());
                 self.sources
                     .put(hash, source, |known| *known.bytes == *bytes)
             });
@@ -162,12 +135,14 @@ impl Store {
                 shown: Mutex::default(),
             };
             let hash = self.random.hash_one((job, instance));
+            let target = self.held(target, job.len() + instance.len());
             self.targets.put(hash, target, |known| {
                 known.job == job && known.instance == instance
             })
         });
         let key = origin.key.clone();
         let hash = self.random.hash_one(&key);
+        let origin = self.held(origin, 3 * key.len());
         Source {
             bytes: resource.bytes().into(),
             origin: self.origins.put(hash, origin, |known| known.key == key),
@@ -188,17 +163,25 @@ impl Store {
         if !self.settings.scope_labels {
             let hash = self.random.hash_one(address);
             let is = |known: &Scope| known.is(origin, &[], &[]);
-            let made = || Scope::without_labels(Arc::clone(origin));
-            let found = self.scopes.find(hash, is);
-            return found.unwrap_or_else(|| self.scopes.put(hash, made(), is));
+            return self.scopes.find(hash, is).unwrap_or_else(|| {
+                let scope = Scope::without_labels(Arc::clone(origin));
+                self.scopes.put(hash, self.held(scope, 0), is)
+            });
         }
         let (bytes, schema) = (scope.bytes(), schema_url.as_bytes());
         let hash = self.random.hash_one((address, bytes, schema));
         let is = |known: &Scope| known.is(origin, bytes, schema);
         self.scopes.find(hash, is).unwrap_or_else(|| {
             let scope = Scope::new(Arc::clone(origin), scope, schema_url, &self.settings.namer);
-            self.scopes.put(hash, scope, is)
+            let room = 2 * (bytes.len() + schema.len());
+            self.scopes.put(hash, self.held(scope, room), is)
         })
+    }
+
+    /// What is put away for others to find, with its share of the byte budget.
+    fn held<T>(&self, value: T, texts: usize) -> (T, Reservation) {
+        let bytes = size_of::<T>() + HELD_BYTES + texts;
+        (value, self.budget.overdraw(bytes))
     }
 
     /// The stream of a metric.
@@ -226,15 +209,17 @@ impl Store {
             .namer
             .metric(&name.to_str(), &unit.to_str(), sort.1);
         let shown = shown.ok_or(Rejection::MetricName)?;
+        let help = metric.description();
+        let room = 2 * name.len() + unit.len() + help.len();
         let stream = Stream {
             scope: Arc::clone(scope),
             name: name.as_bytes().into(),
             unit: unit.as_bytes().into(),
             sort,
             hash,
-            family: self.family(&shown, sort.0, &metric.description().to_str())?,
+            family: self.family(&shown, sort.0, &help.to_str())?,
         };
-        Ok(self.streams.put(hash, stream, is))
+        Ok(self.streams.put(hash, self.held(stream, room), is))
     }
 
     /// The family of a name, made where there is none.
@@ -361,7 +346,9 @@ impl Store {
             if self.meters.series.value() >= limit {
                 return Err(Rejection::SeriesLimit);
             }
-            Ok((state()?, Series::new(origin, self.budget.overdraw(room))))
+            let state = state()?;
+            let room = room + state.value.bytes();
+            Ok((state, Series::new(origin, self.budget.overdraw(room))))
         })?;
         if let Enrolled::New(_) = enrolled {
             self.meters.series.add(1);
@@ -447,7 +434,8 @@ impl Store {
 
     /// Ends the series to which no points came for long, and lets go of what led to them.
     pub(super) fn tidy(&self) {
-        let horizon = self.horizon(self.now());
+        let now = self.now();
+        let horizon = self.horizon(now);
         for family in self.families() {
             let mut from = 0;
             while let Some(expired) = family.expire(from, STRIDE, horizon) {
@@ -471,10 +459,16 @@ impl Store {
         self.streams
             .tidy(|_| false, |stream| stream.family.is_closed());
         self.scopes.tidy(|_| false, never);
+        let since = now.saturating_sub(self.settings.expiration.unwrap_or(REMEMBERED));
         self.sources
-            .tidy(|source| source.is_used_since(horizon), |_| false);
+            .tidy(|source| source.is_used_since(since), |_| false);
         self.origins.tidy(|_| false, |_| false);
         self.targets.tidy(|_| false, |_| false);
+    }
+
+    /// Whether it is tidied in no time.
+    pub(super) fn is_small(&self) -> bool {
+        self.meters.series.value() < 10_000
     }
 
     /// Counts points that were older than what is shown.

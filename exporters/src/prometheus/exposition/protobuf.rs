@@ -190,7 +190,8 @@ fn write_exemplar(out: &mut Vec<u8>, exemplar: &Exemplar) {
 
 /// Writes since when a series counts, where it is known.
 fn put_created(out: &mut Vec<u8>, field: u32, state: &State) {
-    if state.start > 0 {
+    // In its first second nobody knew what time it was.
+    if state.start >= 1_000_000_000 {
         put_time(out, field, state.start);
     }
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use prost::Message;
-use tidegate_pdata::Budget;
 
 use super::*;
 use crate::prometheus::config::Keys;
@@ -12,7 +11,7 @@ use crate::prometheus::naming::Escaping;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::metrics::v1 as otlp;
-use tidegate_component::metrics::Metrics as OwnMetrics;
+use tidegate_component::BuildContext;
 use tidegate_pdata::{Payload, Segment, Signal};
 
 /// `io.prometheus.client`, as far as it is written.
@@ -158,7 +157,8 @@ fn families(data: Vec<otlp::metric::Data>) -> Vec<MetricFamily> {
     )
     .unwrap();
     let settings = keys.settings().unwrap();
-    let store = Store::new(settings, Budget::new(usize::MAX), &OwnMetrics::default());
+    let cx = BuildContext::detached("exporter", "prometheus".parse().unwrap());
+    let store = Store::new(settings, &cx);
     let metrics = data.into_iter().enumerate().map(|(at, data)| otlp::Metric {
         name: format!("m.{at}"),
         description: "What it \"says\".".to_owned(),
@@ -264,7 +264,7 @@ fn exponential_buckets_become_spans_and_differences() {
                 sum: Some(12.0),
                 scale: 3,
                 zero_count: 2,
-                start_time_unix_nano: 1,
+                start_time_unix_nano: 1_000_000_001,
                 positive: sides(-3, &[1, 0, 0, 4, 3, 0, 0, 0, 2]),
                 negative: sides(2, &[4]),
                 ..otlp::ExponentialHistogramDataPoint::default()

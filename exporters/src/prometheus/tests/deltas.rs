@@ -63,6 +63,20 @@ fn a_delta_that_is_sent_again_counts_once() {
 }
 
 #[test]
+fn deltas_that_come_in_the_other_order_add_up() {
+    let shown = plain();
+    for (value, start, time) in [(3, 20, 30), (5, 10, 20), (2, 30, 40)] {
+        shown.take(&request(sum_of(
+            "a",
+            DELTA,
+            true,
+            vec![over(value, start, time)],
+        )));
+    }
+    assert_eq!(shown.samples(), ["a_total 10"]);
+}
+
+#[test]
 fn whole_numbers_past_their_range_go_on_as_doubles() {
     let shown = plain();
     for (start, time) in [(10, 20), (20, 30)] {

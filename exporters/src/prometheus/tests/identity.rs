@@ -47,6 +47,36 @@ fn known_series_are_found_without_allocating() {
 }
 
 #[test]
+fn a_series_takes_less_than_a_kilobyte() {
+    const SERIES: u64 = 5000;
+    let requests: Vec<Payload> = (0..SERIES)
+        .map(|at| {
+            let pod = format!("shop-5d9c7b-{at:08}");
+            let labels = [
+                ("http.request.method", "GET"),
+                ("http.route", "/api/v1/carts/{id}"),
+                ("server.address", "node-12.example.com"),
+                ("k8s.pod.name", pod.as_str()),
+                ("http.response.status_code", "200"),
+            ];
+            let resource = [("service.name", "cart"), ("service.instance.id", "i-1")];
+            payload(&from(&resource, gauge("m", &[(&labels, 1.0, TIME)])))
+        })
+        .collect();
+    let mut shown = None;
+    let taken = allocation_counter::measure(|| {
+        let store = Shown::new();
+        for request in &requests {
+            ingest::take(&store.store, request);
+        }
+        shown = Some(store);
+    });
+    let bytes = taken.bytes_current.unsigned_abs() / SERIES;
+    assert!(bytes < 1000, "{bytes} bytes a series");
+    assert_eq!(shown.map(|shown| shown.store.sizes()[0]), Some(5001));
+}
+
+#[test]
 fn attributes_that_come_to_the_same_labels_are_one_series_and_counted() {
     let shown = Shown::with(r#"{"without_scope_info": true}"#);
     for (key, value) in [("a.b", 1.0), ("a_b", 2.0), ("a/b", 3.0), ("a.b", 4.0)] {

@@ -10,29 +10,30 @@ use super::*;
 /// A point of a model: label, whether it is a delta, value, start and end.
 type Step = (u8, bool, i64, u64, u64);
 
+/// What a label shows: value, start and end.
+type Held = (i64, u64, u64);
+
 /// The shown value of each label, by the rules in words.
 fn model(steps: &[Step]) -> BTreeMap<u8, i64> {
-    let mut shown: BTreeMap<u8, (i64, u64)> = BTreeMap::new();
+    let mut shown: BTreeMap<u8, Held> = BTreeMap::new();
     for &(label, delta, value, start, time) in steps {
-        let slot = shown.entry(label);
-        let new = match slot {
-            std::collections::btree_map::Entry::Vacant(_) => (value, time),
-            std::collections::btree_map::Entry::Occupied(ref held) => {
-                let (held, end) = *held.get();
-                if delta && start == end {
-                    (held + value, end.max(time))
-                } else if time < end || delta && time == end && start < time {
-                    (held, end)
-                } else {
-                    (value, time)
-                }
+        let new = match shown.get(&label) {
+            None => (value, start, time),
+            Some(&(held, begin, end)) if delta && start == end => {
+                (held + value, begin, end.max(time))
             }
+            Some(&(held, begin, end)) if delta && time == begin && start < time => {
+                (held + value, start, end)
+            }
+            Some(&same @ (_, _, end)) if time < end => same,
+            Some(&same @ (_, _, end)) if delta && time == end && start < time => same,
+            Some(_) => (value, start, time),
         };
         shown.insert(label, new);
     }
     shown
         .into_iter()
-        .map(|(label, (value, _))| (label, value))
+        .map(|(label, (value, ..))| (label, value))
         .collect()
 }
 

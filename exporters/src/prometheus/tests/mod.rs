@@ -40,7 +40,7 @@ impl Shown {
         let cx = BuildContext::detached("exporter", "prometheus".parse().unwrap());
         let settings = keys.settings().unwrap();
         Self {
-            store: Arc::new(Store::new(settings, cx.budget, &cx.metrics)),
+            store: Arc::new(Store::new(settings, &cx)),
             timestamps: keys.send_timestamps,
         }
     }

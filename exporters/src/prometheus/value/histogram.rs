@@ -14,11 +14,18 @@ use crate::prometheus::rejection::Rejection;
 #[derive(Debug)]
 pub(in super::super) struct Bounds {
     values: Box<[f64]>,
-    /// The bounds as they were sent, where that is another order or some came twice, and for each of ours which of
-    /// those it is.
-    sent: Option<(Box<[f64]>, Box<[usize]>)>,
+    /// The bounds as they were sent, where that is not what they are here.
+    sent: Option<Sent>,
     plain: LabelTexts,
     open: LabelTexts,
+}
+
+/// Bounds in another order, or some of them twice.
+#[derive(Debug)]
+struct Sent {
+    bounds: Box<[f64]>,
+    /// For each of ours which of those it is.
+    order: Box<[usize]>,
 }
 
 /// Texts one after the other, each with its end.
@@ -69,13 +76,19 @@ impl Bounds {
             plain: LabelTexts::new(&values, write_float),
             open: LabelTexts::new(&values, write_open_float),
             values,
-            sent: (!as_sent).then(|| (sent, order.into_boxed_slice())),
+            sent: (!as_sent).then(|| Sent {
+                bounds: sent,
+                order: order.into_boxed_slice(),
+            }),
         })
     }
 
     /// Whether these are the bounds that were sent.
     pub(in super::super) fn are(&self, sent: FixedList<'_, f64>) -> bool {
-        let known = self.sent.as_ref().map_or(&*self.values, |(sent, _)| sent);
+        let known = self
+            .sent
+            .as_ref()
+            .map_or(&*self.values, |sent| &sent.bounds);
         let same = |(a, b): (&f64, f64)| a.to_bits() == b.to_bits();
         known.len() == sent.len() && known.iter().zip(sent).all(same)
     }
@@ -101,7 +114,7 @@ impl Bounds {
                 .iter_mut()
                 .zip(counts)
                 .for_each(|(slot, count)| *slot = count),
-            Some((_, order)) => {
+            Some(Sent { order, .. }) => {
                 let counts: Vec<u64> = counts.collect();
                 for (slot, at) in into.iter_mut().zip(order) {
                     *slot = counts.get(*at).copied().unwrap_or(0);
@@ -112,7 +125,10 @@ impl Bounds {
 
     /// The bucket of a value; as many as there are bounds where it is above all of them.
     fn bucket(&self, value: f64) -> usize {
-        self.values.partition_point(|bound| !(*bound >= value))
+        if value.is_nan() {
+            return self.values.len();
+        }
+        self.values.partition_point(|bound| *bound < value)
     }
 }
 
@@ -146,6 +162,11 @@ impl Histogram {
         self.count = self.count.saturating_add(point.count);
         self.sum += point.sum.unwrap_or(0.0);
         self.keep_exemplars(point);
+    }
+
+    /// Bytes that it takes, without what its family shares.
+    pub(super) fn bytes(&self) -> usize {
+        size_of_val(self) + size_of_val(&*self.counts)
     }
 
     fn keep_exemplars(&mut self, point: &HistogramDataPointFields<'_>) {

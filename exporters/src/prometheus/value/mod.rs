@@ -37,6 +37,19 @@ pub(super) enum Value {
     Summary(Box<Summary>),
 }
 
+impl Value {
+    /// Bytes that it takes beside its place in the state.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Number(_, None) => 0,
+            Self::Number(_, Some(exemplar)) => size_of_val(&**exemplar),
+            Self::Histogram(histogram) => histogram.bytes(),
+            Self::Native(native) => native.bytes(),
+            Self::Summary(summary) => size_of_val(&**summary) + size_of_val(&*summary.quantiles),
+        }
+    }
+}
+
 /// The state of a series.
 #[derive(Clone, Debug)]
 pub(super) struct State {
@@ -125,6 +138,14 @@ impl State {
                 self.updated = now;
                 return Ok(Taken::Shown);
             }
+        } else if meaning.delta && time == self.start && start < time {
+            // It comes late and ends where what is held begins: two workers took two batches in another order.
+            if point.add_to(&mut self.value, meaning)? {
+                self.start = start;
+                self.updated = now;
+                return Ok(Taken::Shown);
+            }
+            return Ok(Taken::Outdated);
         } else if time < self.time || meaning.delta && time == self.time && start < time {
             // Older than what is shown; or the same delta once more, sent again by a client that had no answer.
             return Ok(Taken::Outdated);

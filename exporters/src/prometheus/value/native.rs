@@ -132,6 +132,11 @@ impl Native {
         Ok(native)
     }
 
+    /// Bytes that it takes.
+    pub(super) fn bytes(&self) -> usize {
+        size_of_val(self) + size_of_val(&*self.positive.0) + size_of_val(&*self.negative.0)
+    }
+
     /// Where the sum is no number, some values may be in no bucket.
     fn adds_up(&self) -> bool {
         let inside = self.positive.total() + self.negative.total() + u128::from(self.zero_count);
