@@ -134,7 +134,7 @@ impl Lake {
         let (mut seen, items) = (0, payload.items());
         walk(payload, &mut |place| {
             seen += 1;
-            let Some(rest) = repeats.checked_sub(place.around) else {
+            let Some(rest) = repeats.checked_sub(place.around.bytes) else {
                 tally.reject(
                     1,
                     "its resource is too large to be repeated for each record",

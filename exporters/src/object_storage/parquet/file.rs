@@ -193,7 +193,7 @@ impl ParquetFile {
         place: &Place<'_>,
         time: u64,
     ) -> bool {
-        place.record.len() + place.around <= MAX_RECORD && self.rows.add(source, place, time)
+        place.record.len() + place.around.bytes <= MAX_RECORD && self.rows.add(source, place, time)
     }
 
     /// Rows that wait for their row group.
@@ -279,7 +279,7 @@ impl<'a> Origins<'a> {
         if slot.as_ref().is_none_or(|(known, _)| *known != container) {
             *slot = None;
         }
-        let read = || (container, Origin::of(place.resource, place.scope));
+        let read = || (container, Origin::of(&place.around));
         &slot.get_or_insert_with(read).1
     }
 }
@@ -293,7 +293,7 @@ struct Chunk {
 
 impl Chunk {
     fn weight(place: &Place<'_>) -> usize {
-        place.record.len() + place.around + 1024
+        place.record.len() + place.around.bytes + 1024
     }
 
     fn is_full(&self, place: &Place<'_>) -> bool {

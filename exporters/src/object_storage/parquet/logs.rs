@@ -7,6 +7,7 @@ use super::Settings;
 use super::attributes::{AttributeColumns, Kind, put_value};
 use super::columns::{Columns, Ids, Times, put_name, put_text_or_null};
 use super::promoted::Promoted;
+use super::rows::Place;
 use super::table::RecordColumns;
 
 /// The names of `SeverityNumber`.
@@ -76,8 +77,8 @@ impl Logs {
 }
 
 impl RecordColumns for Logs {
-    fn put(&mut self, _: &[u8], record: &[u8], promoted: &mut Promoted, exact: &mut bool) {
-        let log = LogRecord::of(record).fields();
+    fn put(&mut self, place: &Place<'_>, promoted: &mut Promoted, exact: &mut bool) {
+        let log = LogRecord::of(place.record).fields();
         self.time.put(log.time_unix_nano, exact);
         self.observed_time.put(log.observed_time_unix_nano, exact);
         self.trace_id.put(log.trace_id);

@@ -3,12 +3,13 @@
 use arrow_array::builder::{
     ArrayBuilder, BooleanBuilder, Float64Builder, Int64Builder, StringBuilder, UInt32Builder,
 };
-use tidegate_pdata::view::{Attributes, Exemplar, Metric, MetricData, Number, Repeated, View};
+use tidegate_pdata::view::{Attributes, Exemplar, Metric, Number, Repeated, View};
 
 use super::Settings;
 use super::attributes::AttributeColumns;
 use super::columns::{Columns, Ids, Lists, Times, put_name, put_text, put_text_or_null};
 use super::promoted::Promoted;
+use super::rows::Place;
 
 /// The names of `AggregationTemporality`.
 pub(super) const TEMPORALITIES: &[&str] = &[
@@ -70,27 +71,25 @@ impl PointColumns {
 
     pub(super) fn put(
         &mut self,
-        metric: &[u8],
+        place: &Place<'_>,
         point: &Common<'_>,
         promoted: &mut Promoted,
         exact: &mut bool,
     ) {
-        let metric = Metric::of(metric).fields();
+        let metric = Metric::of(place.metric).fields();
         put_text(&mut self.name, metric.name, exact);
         put_text_or_null(&mut self.description, metric.description, exact);
         put_text_or_null(&mut self.unit, metric.unit, exact);
         self.metadata.put(metric.metadata, exact);
-        let (temporality, monotonic) = match metric.data {
-            MetricData::Sum(sum) => (sum.aggregation_temporality(), sum.is_monotonic()),
-            MetricData::Histogram(data) => (data.aggregation_temporality(), false),
-            MetricData::ExponentialHistogram(data) => (data.aggregation_temporality(), false),
-            _ => (0, false),
-        };
         if self.aggregation != Aggregation::None {
-            put_name(&mut self.temporality, TEMPORALITIES, temporality);
+            put_name(
+                &mut self.temporality,
+                TEMPORALITIES,
+                place.around.temporality,
+            );
         }
         if self.aggregation == Aggregation::Sum {
-            self.monotonic.append_value(monotonic);
+            self.monotonic.append_value(place.around.is_monotonic);
         }
         self.start.put(point.start, exact);
         self.time.put(point.time, exact);

@@ -3,12 +3,13 @@
 use arrow_array::builder::{ArrayBuilder, StringBuilder, UInt32Builder};
 use tidegate_pdata::view::EntityRef;
 use tidegate_pdata::view::{
-    AnyValue, Attributes, ByResource, ByScope, Repeated, Resource, ResourceFields, ScopeFields,
-    Span, Text, View,
+    AnyValue, Attributes, ByResource, Repeated, Resource, ResourceFields, Scope, ScopeFields, Span,
+    Text, View,
 };
 
 use super::attributes::{AttributeColumns, put_value};
 use super::columns::{Columns, Lists, TextLists, put_text, put_text_or_null};
+use super::rows::Around;
 
 /// A resource and a scope, read once for all of their records.
 pub(super) struct Origin<'a> {
@@ -23,18 +24,15 @@ pub(super) struct Origin<'a> {
 const SERVICE: [&str; 3] = ["service.name", "service.namespace", "service.instance.id"];
 
 impl<'a> Origin<'a> {
-    /// Reads the containers of records: a `ResourceSpans` and a `ScopeSpans`, or those of another
-    /// signal, which are alike.
-    pub(super) fn of(resource: &'a [u8], scope: &'a [u8]) -> Self {
-        let by_resource: ByResource<'a, Span<'a>> = View::of(resource);
-        let by_scope: ByScope<'a, Span<'a>> = View::of(scope);
-        let resource = by_resource.resource().fields();
+    /// Reads what containers say of themselves.
+    pub(super) fn of(around: &Around<'a>) -> Self {
+        let resource = Resource::of(around.resource).fields();
         Self {
             service: SERVICE.map(|key| resource.attributes.get(key).unwrap_or_default()),
             resource,
-            resource_schema: by_resource.schema_url(),
-            scope: by_scope.scope().fields(),
-            scope_schema: by_scope.schema_url(),
+            resource_schema: Text::new(around.resource_schema),
+            scope: Scope::of(around.scope).fields(),
+            scope_schema: Text::new(around.scope_schema),
         }
     }
 

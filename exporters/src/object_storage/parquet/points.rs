@@ -11,6 +11,7 @@ use super::Settings;
 use super::columns::{Columns, CountLists, Lists};
 use super::metrics::{Aggregation, Common, Exemplars, Numbers, PointColumns};
 use super::promoted::Promoted;
+use super::rows::Place;
 use super::table::RecordColumns;
 
 /// The points of gauges and sums.
@@ -31,15 +32,15 @@ impl NumberPoints {
 }
 
 impl RecordColumns for NumberPoints {
-    fn put(&mut self, metric: &[u8], record: &[u8], promoted: &mut Promoted, exact: &mut bool) {
-        let point = NumberDataPoint::of(record).fields();
+    fn put(&mut self, place: &Place<'_>, promoted: &mut Promoted, exact: &mut bool) {
+        let point = NumberDataPoint::of(place.record).fields();
         let common = Common {
             start: point.start_time_unix_nano,
             time: point.time_unix_nano,
             attributes: point.attributes,
             flags: point.flags,
         };
-        self.common.put(metric, &common, promoted, exact);
+        self.common.put(place, &common, promoted, exact);
         self.value.put(point.value);
         self.exemplars.put(point.exemplars, exact);
     }
@@ -98,15 +99,15 @@ impl HistogramPoints {
 }
 
 impl RecordColumns for HistogramPoints {
-    fn put(&mut self, metric: &[u8], record: &[u8], promoted: &mut Promoted, exact: &mut bool) {
-        let point = HistogramDataPoint::of(record).fields();
+    fn put(&mut self, place: &Place<'_>, promoted: &mut Promoted, exact: &mut bool) {
+        let point = HistogramDataPoint::of(place.record).fields();
         let common = Common {
             start: point.start_time_unix_nano,
             time: point.time_unix_nano,
             attributes: point.attributes,
             flags: point.flags,
         };
-        self.common.put(metric, &common, promoted, exact);
+        self.common.put(place, &common, promoted, exact);
         self.totals
             .put(point.count, point.sum, point.min, point.max);
         self.bounds.put(point.explicit_bounds);
@@ -151,15 +152,15 @@ impl ExponentialPoints {
 }
 
 impl RecordColumns for ExponentialPoints {
-    fn put(&mut self, metric: &[u8], record: &[u8], promoted: &mut Promoted, exact: &mut bool) {
-        let point = ExponentialHistogramDataPoint::of(record).fields();
+    fn put(&mut self, place: &Place<'_>, promoted: &mut Promoted, exact: &mut bool) {
+        let point = ExponentialHistogramDataPoint::of(place.record).fields();
         let common = Common {
             start: point.start_time_unix_nano,
             time: point.time_unix_nano,
             attributes: point.attributes,
             flags: point.flags,
         };
-        self.common.put(metric, &common, promoted, exact);
+        self.common.put(place, &common, promoted, exact);
         self.totals
             .put(point.count, point.sum, point.min, point.max);
         self.scale.append_value(point.scale);
@@ -231,15 +232,15 @@ impl SummaryPoints {
 }
 
 impl RecordColumns for SummaryPoints {
-    fn put(&mut self, metric: &[u8], record: &[u8], promoted: &mut Promoted, exact: &mut bool) {
-        let point = SummaryDataPoint::of(record).fields();
+    fn put(&mut self, place: &Place<'_>, promoted: &mut Promoted, exact: &mut bool) {
+        let point = SummaryDataPoint::of(place.record).fields();
         let common = Common {
             start: point.start_time_unix_nano,
             time: point.time_unix_nano,
             attributes: point.attributes,
             flags: point.flags,
         };
-        self.common.put(metric, &common, promoted, exact);
+        self.common.put(place, &common, promoted, exact);
         self.count.append_value(point.count);
         self.sum.append_value(point.sum);
         for quantile in point.quantile_values {

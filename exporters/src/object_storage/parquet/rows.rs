@@ -12,6 +12,22 @@ use tidegate_pdata::{Payload, Signal};
 
 use super::table::Table;
 
+/// What a record's containers say of themselves, looked for once: their fields may lie behind
+/// all of their records.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in super::super) struct Around<'a> {
+    /// The `Resource`.
+    pub(super) resource: &'a [u8],
+    pub(super) resource_schema: &'a [u8],
+    /// The `InstrumentationScope`.
+    pub(super) scope: &'a [u8],
+    pub(super) scope_schema: &'a [u8],
+    pub(super) temporality: i32,
+    pub(super) is_monotonic: bool,
+    /// Bytes of what a row repeats of them.
+    pub(in super::super) bytes: usize,
+}
+
 /// A record with the messages that it stands in; `metric` is empty where there is none.
 #[derive(Clone, Copy, Debug)]
 pub(in super::super) struct Place<'a> {
@@ -22,8 +38,7 @@ pub(in super::super) struct Place<'a> {
     pub(in super::super) scope: &'a [u8],
     pub(in super::super) metric: &'a [u8],
     pub(in super::super) record: &'a [u8],
-    /// Bytes of what the row repeats of its containers.
-    pub(in super::super) around: usize,
+    pub(in super::super) around: Around<'a>,
 }
 
 impl Place<'_> {
@@ -65,12 +80,44 @@ pub(in super::super) fn walk<'a>(payload: &'a Payload, visit: &mut dyn FnMut(Pla
     }
 }
 
-/// Bytes of what a resource and a scope say of themselves.
-fn weight<R>(resource: &ByResource<'_, R>, scope: &ByScope<'_, R>) -> usize {
-    resource.resource().bytes().len()
-        + resource.schema_url().len()
-        + scope.scope().bytes().len()
-        + scope.schema_url().len()
+impl<'a> Around<'a> {
+    fn resource<R>(resource: &ByResource<'a, R>) -> Self {
+        let (own, schema) = (
+            resource.resource().bytes(),
+            resource.schema_url().as_bytes(),
+        );
+        Self {
+            resource: own,
+            resource_schema: schema,
+            bytes: own.len() + schema.len(),
+            ..Self::default()
+        }
+    }
+
+    fn scope<R>(self, scope: &ByScope<'a, R>) -> Self {
+        let (own, schema) = (scope.scope().bytes(), scope.schema_url().as_bytes());
+        Self {
+            scope: own,
+            scope_schema: schema,
+            bytes: self.bytes + own.len() + schema.len(),
+            ..self
+        }
+    }
+
+    fn metric(self, metric: &Metric<'a>, data: &MetricData<'a>) -> Self {
+        let (temporality, is_monotonic) = match data {
+            MetricData::Sum(sum) => (sum.aggregation_temporality(), sum.is_monotonic()),
+            MetricData::Histogram(data) => (data.aggregation_temporality(), false),
+            MetricData::ExponentialHistogram(data) => (data.aggregation_temporality(), false),
+            _ => (0, false),
+        };
+        Self {
+            temporality,
+            is_monotonic,
+            bytes: self.bytes + metric.bytes().len().saturating_sub(data_len(data)),
+            ..self
+        }
+    }
 }
 
 /// A view that is a whole message.
@@ -104,8 +151,9 @@ fn walk_records<'a, R: Whole<'a>>(
     visit: &mut dyn FnMut(Place<'a>),
 ) {
     for resource in resources {
+        let own = Around::resource(&resource);
         for scope in resource.scopes() {
-            let around = weight(&resource, &scope);
+            let around = own.scope(&scope);
             for record in scope.records() {
                 visit(Place {
                     segment,
@@ -127,8 +175,9 @@ fn walk_points<'a>(
     visit: &mut dyn FnMut(Place<'a>),
 ) {
     for resource in resources {
+        let own = Around::resource(&resource);
         for scope in resource.scopes() {
-            let around = weight(&resource, &scope);
+            let around = own.scope(&scope);
             for metric in scope.records() {
                 let data = metric.data();
                 let place = Place {
@@ -138,8 +187,7 @@ fn walk_points<'a>(
                     scope: scope.bytes(),
                     metric: metric.bytes(),
                     record: &[],
-                    around: around + metric.bytes().len()
-                        - data_len(&data).min(metric.bytes().len()),
+                    around: around.metric(&metric, &data),
                 };
                 match data {
                     MetricData::Empty => {}
@@ -251,7 +299,45 @@ struct Container {
     resource: Range,
     scope: Range,
     metric: Range,
-    around: u32,
+    around: Ranges,
+}
+
+/// Where the parts of [`Around`] lie, and what it says beside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Ranges {
+    parts: [Range; 4],
+    temporality: i32,
+    is_monotonic: bool,
+    bytes: usize,
+}
+
+impl Ranges {
+    fn of(around: &Around<'_>, whole: &[u8]) -> Option<Self> {
+        Some(Self {
+            parts: [
+                Range::of(around.resource, whole)?,
+                Range::of(around.resource_schema, whole)?,
+                Range::of(around.scope, whole)?,
+                Range::of(around.scope_schema, whole)?,
+            ],
+            temporality: around.temporality,
+            is_monotonic: around.is_monotonic,
+            bytes: around.bytes,
+        })
+    }
+
+    fn get<'a>(&self, whole: &'a [u8]) -> Around<'a> {
+        let [resource, resource_schema, scope, scope_schema] = self.parts;
+        Around {
+            resource: resource.get(whole),
+            resource_schema: resource_schema.get(whole),
+            scope: scope.get(whole),
+            scope_schema: scope_schema.get(whole),
+            temporality: self.temporality,
+            is_monotonic: self.is_monotonic,
+            bytes: self.bytes,
+        }
+    }
 }
 
 /// One row: which containers, where, and what it is sorted by.
@@ -307,7 +393,7 @@ impl Rows {
             service: self.service,
             time,
         });
-        self.bytes += place.record.len() + place.around;
+        self.bytes += place.record.len() + place.around.bytes;
         true
     }
 
@@ -326,7 +412,7 @@ impl Rows {
             resource: Range::of(place.resource, whole)?,
             scope: Range::of(place.scope, whole)?,
             metric: Range::of(place.metric, whole)?,
-            around: u32::try_from(place.around).ok()?,
+            around: Ranges::of(&place.around, whole)?,
         };
         Some((container, Range::of(place.record, whole)?))
     }
@@ -367,7 +453,7 @@ impl Rows {
                 scope: container.scope.get(whole),
                 metric: container.metric.get(whole),
                 record: row.record.get(whole),
-                around: container.around as usize,
+                around: container.around.get(whole),
             };
             Some((row.container, place))
         })

@@ -9,6 +9,7 @@ use super::columns::{
     Columns, Ids, Lists, Times, put_duration, put_name, put_text, put_text_or_null,
 };
 use super::promoted::Promoted;
+use super::rows::Place;
 use super::table::RecordColumns;
 
 /// The names of `SpanKind`.
@@ -74,8 +75,8 @@ impl Spans {
 }
 
 impl RecordColumns for Spans {
-    fn put(&mut self, _: &[u8], record: &[u8], promoted: &mut Promoted, exact: &mut bool) {
-        let span = Span::of(record).fields();
+    fn put(&mut self, place: &Place<'_>, promoted: &mut Promoted, exact: &mut bool) {
+        let span = Span::of(place.record).fields();
         self.trace_id.put(span.trace_id);
         self.span_id.put(span.span_id);
         self.parent_span_id.put(span.parent_span_id);

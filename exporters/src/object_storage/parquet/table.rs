@@ -93,8 +93,8 @@ impl Table {
 
 /// The columns of a record's own fields.
 pub(super) trait RecordColumns: Send {
-    /// Adds a row; `metric` is empty for records that are no data points.
-    fn put(&mut self, metric: &[u8], record: &[u8], promoted: &mut Promoted, exact: &mut bool);
+    /// Adds a row.
+    fn put(&mut self, place: &Place<'_>, promoted: &mut Promoted, exact: &mut bool);
 
     /// Takes the columns out and is empty again.
     fn finish(&mut self, columns: &mut Columns);
@@ -123,8 +123,7 @@ impl TableColumns {
     /// Adds a row and tells whether its cells hold the record exactly.
     pub(super) fn put(&mut self, place: &Place<'_>, origin: &Origin<'_>) -> bool {
         let mut exact = true;
-        self.record
-            .put(place.metric, place.record, &mut self.promoted, &mut exact);
+        self.record.put(place, &mut self.promoted, &mut exact);
         self.promoted.end(origin.resource_attributes());
         self.origin.put(origin, &mut exact);
         if exact {
