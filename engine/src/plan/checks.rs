@@ -156,3 +156,12 @@ pub(super) fn promises(settings: &Settings, wired: &Wired, found: &mut Diagnosti
         );
     }
 }
+
+/// Finds what own metrics cannot be pushed by.
+pub(super) fn telemetry(settings: &Settings, found: &mut Diagnostics) {
+    for error in crate::telemetry::check(&settings.service.telemetry) {
+        let path = format!("service::telemetry::metrics::readers::{}", error.path);
+        let fault = Diagnostic::error(Found::InvalidValue, error.message).path(path);
+        found.push(fault.maybe_help(error.remedy));
+    }
+}

@@ -70,6 +70,7 @@ impl Plan {
         checks::signals(settings, registry, found);
         checks::pairs(settings, &parts, found);
         listens::check(settings, &parts, found);
+        checks::telemetry(settings, found);
         let around = Surroundings {
             workers: Workers::new(Arc::new(Nowhere(workers))),
             budget: Budget::new(usize::MAX),

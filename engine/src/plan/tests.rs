@@ -279,6 +279,27 @@ service:
 }
 
 #[test]
+fn own_metrics_that_cannot_be_pushed_are_an_error() {
+    let (plan, found) = plan(
+        "receivers: {listen: }
+exporters: {otlp_grpc: {endpoint: x}}
+service:
+  telemetry:
+    metrics:
+      readers:
+      - periodic: {exporter: {console: }}
+      - periodic: {exporter: {otlp: {protocol: grpc, endpoint: nowhere}}}
+  pipelines:
+    traces: {receivers: [listen], exporters: [otlp_grpc]}
+",
+    );
+    assert!(plan.is_none());
+    let path = "service::telemetry::metrics::readers::1::periodic::exporter::otlp::endpoint";
+    let expected = format!("0: {path}: \"nowhere\" has no port; write `nowhere:4317`");
+    assert_eq!(found, [expected]);
+}
+
+#[test]
 fn connector_without_a_pipeline_of_the_other_signal_is_an_error() {
     let (_, found) = plan(
         "receivers: {listen: }

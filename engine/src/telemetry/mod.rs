@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::StatusCode;
-use tidegate_component::StartError;
 use tidegate_component::metrics::Registry;
+use tidegate_component::{BuildError, StartError};
 use tidegate_config::telemetry::{MetricsLevel, Prometheus, Reader, Telemetry};
 use tidegate_transport::pages::{self, Handler, Page, Pages};
 
@@ -25,6 +25,21 @@ const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub fn install_logs(settings: &Telemetry) {
     let resource: Vec<_> = resource(settings).into_iter().collect();
     logs::install(&settings.logs, &resource);
+}
+
+/// What `service.telemetry.metrics.readers` asks for and cannot be had, by paths that begin with
+/// the reader's number. Opens nothing.
+pub(crate) fn check(settings: &Telemetry) -> Vec<BuildError> {
+    let readers = settings.metrics.readers().unwrap_or_default();
+    let periodic = readers.iter().enumerate();
+    let periodic = periodic.filter_map(|(at, reader)| Some((at, reader.periodic.as_ref()?)));
+    let faults = periodic.filter_map(|(at, reader)| Some((at, periodic::check(reader)?)));
+    faults
+        .map(|(at, mut error)| {
+            error.path = format!("{at}::{}", error.path);
+            error
+        })
+        .collect()
 }
 
 /// What the process tells of itself while it runs.

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use prost::Message;
-use tidegate_component::StartError;
 use tidegate_component::metrics::Registry;
+use tidegate_component::{BuildError, StartError};
 use tidegate_config::telemetry::{Periodic, Telemetry, Temporality};
 use tidegate_pdata::{Signal, json};
 use tokio::sync::oneshot;
@@ -40,21 +40,11 @@ impl Pushing {
         periodic: &Periodic,
         registry: &Registry,
     ) -> Result<Self, StartError> {
-        let exporter = &periodic.exporter;
-        let (end, temporality) = match (&exporter.otlp, &exporter.console) {
-            (Some(otlp), _) => (
-                End::Server(Box::new(Server::new(otlp)?)),
-                otlp.temporality_preference,
-            ),
-            (None, Some(_)) => (End::Console, None),
-            (None, None) => {
-                return Err(StartError {
-                    message: "a periodic reader of service.telemetry.metrics has no exporter; \
-                              write `otlp` or `console` under `exporter`"
-                        .to_owned(),
-                    source: None,
-                });
-            }
+        let temporality = periodic.exporter.otlp.as_ref();
+        let temporality = temporality.and_then(|otlp| otlp.temporality_preference);
+        let end = match destination(periodic).map_err(told)? {
+            Destination::Server(settings) => End::Server(Box::new(settings.start()?)),
+            Destination::Console => End::Console,
         };
         let resource = resource(settings);
         let temporality = temporality.unwrap_or(Temporality::Cumulative);
@@ -81,6 +71,42 @@ impl Pushing {
         if let Err(error) = self.task.await {
             tracing::warn!(%error, "own metrics are not pushed any more");
         }
+    }
+}
+
+/// What the keys ask for.
+enum Destination {
+    Server(server::Settings),
+    Console,
+}
+
+/// Says what is wrong with a reader's keys, each by its path within the reader; opens nothing.
+pub(super) fn check(periodic: &Periodic) -> Option<BuildError> {
+    destination(periodic).err()
+}
+
+fn destination(periodic: &Periodic) -> Result<Destination, BuildError> {
+    let exporter = &periodic.exporter;
+    let path = "periodic::exporter";
+    match (&exporter.otlp, &exporter.console) {
+        (Some(otlp), _) => match server::Settings::new(otlp) {
+            Ok(settings) => Ok(Destination::Server(settings)),
+            Err(mut error) => {
+                error.path = format!("{path}::otlp::{}", error.path);
+                Err(error)
+            }
+        },
+        (None, Some(_)) => Ok(Destination::Console),
+        (None, None) => Err(BuildError::at(path, "there is no exporter")
+            .remedy("write `otlp` or `console` under it")),
+    }
+}
+
+/// The same at a start, for whoever did not check before.
+fn told(error: BuildError) -> StartError {
+    StartError {
+        message: format!("{}: {}", error.path, error.message),
+        source: None,
     }
 }
 

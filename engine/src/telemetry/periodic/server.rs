@@ -13,8 +13,8 @@ use tidegate_component::{BuildError, StartError};
 use tidegate_config::telemetry::{OtlpProtocol, OtlpReader};
 use tidegate_pdata::{Signal, json};
 use tidegate_transport::client::{
-    Call, GrpcChannel, GrpcClient, GrpcCompression, Headers, HttpChannel, HttpClient,
-    HttpCompression, Pieces,
+    Call, GrpcChannel, GrpcClient, GrpcCompression, GrpcSettings, Headers, HttpChannel, HttpClient,
+    HttpCompression, HttpSettings, Pieces,
 };
 use tidegate_transport::tls::ClientTls;
 use tokio::time::timeout;
@@ -24,6 +24,53 @@ const EXPORT: &str = "/opentelemetry.proto.collector.metrics.v1.MetricsService/E
 const MAX_ANSWER: usize = 64 << 10;
 /// For one request, as OpenTelemetry's SDKs have it.
 const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The keys, checked.
+#[derive(Debug)]
+pub(super) struct Settings {
+    way: Way,
+    timeout: Duration,
+}
+
+#[derive(Debug)]
+enum Way {
+    Grpc(Box<GrpcSettings>),
+    Http {
+        client: Box<HttpSettings>,
+        uri: Uri,
+        json: bool,
+    },
+}
+
+impl Settings {
+    /// Checks the keys and opens nothing.
+    pub(super) fn new(keys: &OtlpReader) -> Result<Self, BuildError> {
+        let timeout = keys.timeout.filter(|millis| *millis > 0);
+        Ok(Self {
+            way: match keys.protocol {
+                OtlpProtocol::Grpc => Way::Grpc(Box::new(grpc(keys)?)),
+                OtlpProtocol::HttpProtobuf => over_http(keys, false)?,
+                OtlpProtocol::HttpJson => over_http(keys, true)?,
+            },
+            timeout: timeout.map_or(TIMEOUT, Duration::from_millis),
+        })
+    }
+
+    /// Reads the files of `tls`; connects to nothing yet.
+    pub(super) fn start(self) -> Result<Server, StartError> {
+        Ok(Server {
+            channel: match self.way {
+                Way::Grpc(settings) => Channel::Grpc(settings.start(None)?),
+                Way::Http { client, uri, json } => Channel::Http {
+                    channel: client.start(None)?,
+                    uri,
+                    json,
+                },
+            },
+            timeout: self.timeout,
+        })
+    }
+}
 
 /// A client of the server.
 pub(super) struct Server {
@@ -41,25 +88,6 @@ enum Channel {
 }
 
 impl Server {
-    /// Checks the keys and reads the files of `tls`; connects to nothing yet.
-    pub(super) fn new(keys: &OtlpReader) -> Result<Self, StartError> {
-        let timeout = keys.timeout.filter(|millis| *millis > 0);
-        let channel = match keys.protocol {
-            OtlpProtocol::Grpc => Channel::Grpc(grpc(keys)?),
-            OtlpProtocol::HttpProtobuf => over_http(keys, false)?,
-            OtlpProtocol::HttpJson => over_http(keys, true)?,
-        };
-        if let Some(form) = &keys.default_histogram_aggregation
-            && form != "explicit_bucket_histogram"
-        {
-            tracing::warn!(form, "own histograms have explicit buckets");
-        }
-        Ok(Self {
-            channel,
-            timeout: timeout.map_or(TIMEOUT, Duration::from_millis),
-        })
-    }
-
     /// Sends a request; what the server rejects of it is said in the log.
     pub(super) async fn send(&self, request: &ExportMetricsServiceRequest) -> Result<(), String> {
         let body = Bytes::from(request.encode_to_vec());
@@ -121,7 +149,7 @@ async fn post(
     Ok((!as_json).then_some(answer.body))
 }
 
-fn grpc(keys: &OtlpReader) -> Result<GrpcChannel, StartError> {
+fn grpc(keys: &OtlpReader) -> Result<GrpcSettings, BuildError> {
     let endpoint = keys.endpoint.as_deref().filter(|text| !text.is_empty());
     let client = GrpcClient {
         endpoint: Some(endpoint.unwrap_or("localhost:4317").to_owned()),
@@ -133,33 +161,10 @@ fn grpc(keys: &OtlpReader) -> Result<GrpcChannel, StartError> {
         }),
         ..GrpcClient::default()
     };
-    let settings = client.build(GrpcCompression::None).map_err(fault)?;
-    settings.start(None)
+    client.build(GrpcCompression::None)
 }
 
-fn over_http(keys: &OtlpReader, json: bool) -> Result<Channel, StartError> {
-    let endpoint = keys.endpoint.as_deref().filter(|text| !text.is_empty());
-    let endpoint = endpoint.unwrap_or("localhost:4318");
-    let endpoint = match (endpoint.contains("://"), keys.insecure) {
-        (true, _) => endpoint.to_owned(),
-        (false, true) => format!("http://{endpoint}"),
-        (false, false) => format!("https://{endpoint}"),
-    };
-    let wrong = |error: &dyn Display| {
-        let message = format!("\"{endpoint}\" is no URL: {error}");
-        fault(BuildError::at("endpoint", message))
-    };
-    let uri: Uri = endpoint.parse().map_err(|error| wrong(&error))?;
-    // A path that is written is taken as it is.
-    let uri: Uri = match uri.path() {
-        "" | "/" => format!("{}/v1/metrics", endpoint.trim_end_matches('/'))
-            .parse()
-            .map_err(|error| wrong(&error))?,
-        _ => uri,
-    };
-    if !matches!(uri.scheme_str(), Some("http" | "https")) {
-        return Err(wrong(&"it begins with neither http:// nor https://"));
-    }
+fn over_http(keys: &OtlpReader, json: bool) -> Result<Way, BuildError> {
     let client = HttpClient {
         tls: tls(keys),
         headers: headers(keys),
@@ -169,12 +174,35 @@ fn over_http(keys: &OtlpReader, json: bool) -> Result<Channel, StartError> {
         }),
         ..HttpClient::default()
     };
-    let settings = client.build(HttpCompression::None).map_err(fault)?;
-    Ok(Channel::Http {
-        channel: settings.start(None)?,
-        uri,
+    Ok(Way::Http {
+        client: Box::new(client.build(HttpCompression::None)?),
+        uri: uri(keys)?,
         json,
     })
+}
+
+/// The endpoint; a path that is written is taken as it is.
+fn uri(keys: &OtlpReader) -> Result<Uri, BuildError> {
+    let endpoint = keys.endpoint.as_deref().filter(|text| !text.is_empty());
+    let endpoint = endpoint.unwrap_or("localhost:4318");
+    let endpoint = match (endpoint.contains("://"), keys.insecure) {
+        (true, _) => endpoint.to_owned(),
+        (false, true) => format!("http://{endpoint}"),
+        (false, false) => format!("https://{endpoint}"),
+    };
+    let wrong = |error: &dyn Display| {
+        BuildError::at("endpoint", format!("\"{endpoint}\" is no URL: {error}"))
+            .remedy("write it as `http://collector:4318`")
+    };
+    let uri: Uri = endpoint.parse().map_err(|error| wrong(&error))?;
+    if !matches!(uri.scheme_str(), Some("http" | "https")) {
+        return Err(wrong(&"it begins with neither http:// nor https://"));
+    }
+    if !matches!(uri.path(), "" | "/") {
+        return Ok(uri);
+    }
+    let whole = format!("{}/v1/metrics", endpoint.trim_end_matches('/'));
+    whole.parse().map_err(|error| wrong(&error))
 }
 
 fn tls(keys: &OtlpReader) -> ClientTls {
@@ -192,24 +220,13 @@ fn headers(keys: &OtlpReader) -> Headers {
     pairs.map(|(name, value)| (name, value.reveal())).collect()
 }
 
-fn compressed(keys: &OtlpReader) -> Result<bool, StartError> {
+fn compressed(keys: &OtlpReader) -> Result<bool, BuildError> {
     match keys.compression.as_deref() {
         None | Some("" | "none") => Ok(false),
         Some("gzip") => Ok(true),
         Some(other) => {
-            let message = format!("\"{other}\" is not known; write `gzip` or `none`");
-            Err(fault(BuildError::at("compression", message)))
+            let message = format!("\"{other}\" is not known");
+            Err(BuildError::at("compression", message).remedy("write `gzip` or `none`"))
         }
-    }
-}
-
-/// Names the key as a user writes it.
-fn fault(error: BuildError) -> StartError {
-    let remedy = error.remedy.as_deref();
-    let remedy = remedy.map_or_else(String::new, |remedy| format!("; {remedy}"));
-    let path = "service::telemetry::metrics::readers::periodic::exporter::otlp";
-    StartError {
-        message: format!("{path}::{}: {}{remedy}", error.path, error.message),
-        source: None,
     }
 }

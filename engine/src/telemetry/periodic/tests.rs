@@ -234,7 +234,7 @@ async fn server_that_says_nothing_is_given_up_in_time() {
 #[tokio::test]
 async fn keys_that_cannot_be_used_are_named() {
     for (periodic, told) in [
-        ("{exporter: {}}", "has no exporter"),
+        ("{exporter: {}}", "periodic::exporter: there is no exporter"),
         (
             "{exporter: {otlp: {endpoint: 'ftp://a'}}}",
             "otlp::endpoint: \"ftp://a\" is no URL",
