@@ -104,7 +104,7 @@ mod tests {
     use super::*;
     use tidegate_pdata::Budget;
 
-    fn put(interner: &Interner<&'static str>, hash: u64, value: &'static str) -> Arc<&'static str> {
+    fn put(interner: &Interner<char>, hash: u64, value: char) -> Arc<char> {
         let hold = Budget::new(usize::MAX).overdraw(1);
         interner.put(hash, (value, hold), |known| *known == value)
     }
@@ -112,22 +112,22 @@ mod tests {
     #[test]
     fn equal_values_are_one_and_equal_hashes_are_not() {
         let interner = Interner::default();
-        let (a, b) = (put(&interner, 7, "a"), put(&interner, 7, "b"));
-        assert!(Arc::ptr_eq(&a, &put(&interner, 7, "a")));
+        let (a, b) = (put(&interner, 7, 'a'), put(&interner, 7, 'b'));
+        assert!(Arc::ptr_eq(&a, &put(&interner, 7, 'a')));
         assert!(!Arc::ptr_eq(&a, &b));
-        assert_eq!(interner.find(7, |known| *known == "c"), None);
+        assert_eq!(interner.find(7, |known| *known == 'c'), None);
         assert_eq!(interner.len(), 2);
     }
 
     #[test]
     fn what_nobody_holds_is_let_go() {
         let interner = Interner::default();
-        let held = put(&interner, 1, "held");
-        let _ = put(&interner, 2, "kept");
-        let _ = put(&interner, 3, "free");
-        interner.tidy(|value| *value == "kept", |_| false);
+        let held = put(&interner, 1, 'h');
+        let _ = put(&interner, 2, 'k');
+        let _ = put(&interner, 3, 'f');
+        interner.tidy(|value| *value == 'k', |_| false);
         assert_eq!(interner.len(), 2);
-        interner.tidy(|_| true, |value| *value == "held");
+        interner.tidy(|_| true, |value| *value == 'h');
         assert_eq!(interner.len(), 1);
         interner.forget(2, &held);
         assert_eq!(interner.len(), 1, "another value of that hash stays");
