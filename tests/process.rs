@@ -1,8 +1,8 @@
 //! The process from its start to its end: a configuration from an address, telemetry into files, the ledger
 //! and its own metrics at the end.
 
-// What the tests share is public for all of them.
-#![allow(unreachable_pub)]
+// What the tests share is public for all of them, and some of it prints.
+#![allow(unreachable_pub, clippy::print_stdout)]
 
 mod support;
 
