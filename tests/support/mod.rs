@@ -12,16 +12,27 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// How long anything may take before a test gives up on it; never how long it is expected to take.
 pub const PATIENCE: Duration = Duration::from_secs(180);
 
-/// A loopback port that was free a moment ago.
+/// A loopback port that was free a moment ago; no test of this process gets it again.
+///
+/// It lies below those that the kernel gives to connections, which might take it meanwhile.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
-    listener.local_addr().expect("a bound address").port()
+    const FIRST: u32 = 20_000;
+    const PORTS: u32 = 12_000;
+    static TRIED: AtomicU32 = AtomicU32::new(0);
+    // Where two processes test at a time, they begin in different places.
+    let start = std::process::id().wrapping_mul(97);
+    (0..PORTS)
+        .map(|_| start.wrapping_add(TRIED.fetch_add(1, Ordering::Relaxed)) % PORTS)
+        .filter_map(|place| u16::try_from(FIRST + place).ok())
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .expect("a loopback port")
 }
 
 /// Calls until it gets an answer, or panics with the last error after [`PATIENCE`].
