@@ -261,8 +261,8 @@ impl ParquetFile {
     }
 }
 
-/// Origins that were read before: sorted rows go back and forth between their containers, and to
-/// read one is to step over all of its records.
+/// Origins that were read before: sorted rows go back and forth between their containers, and most
+/// of them would read a resource and a scope anew.
 #[derive(Default)]
 struct Origins<'a>(Vec<Option<(u32, Origin<'a>)>>);
 

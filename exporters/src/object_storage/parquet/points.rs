@@ -14,6 +14,18 @@ use super::promoted::Promoted;
 use super::rows::Place;
 use super::table::RecordColumns;
 
+/// The fields that points of all kinds have under the same names.
+macro_rules! common {
+    ($point:ident) => {
+        Common {
+            start: $point.start_time_unix_nano,
+            time: $point.time_unix_nano,
+            attributes: $point.attributes,
+            flags: $point.flags,
+        }
+    };
+}
+
 /// The points of gauges and sums.
 pub(super) struct NumberPoints {
     common: PointColumns,
@@ -34,13 +46,7 @@ impl NumberPoints {
 impl RecordColumns for NumberPoints {
     fn put(&mut self, place: &Place<'_>, promoted: &mut Promoted, exact: &mut bool) {
         let point = NumberDataPoint::of(place.record).fields();
-        let common = Common {
-            start: point.start_time_unix_nano,
-            time: point.time_unix_nano,
-            attributes: point.attributes,
-            flags: point.flags,
-        };
-        self.common.put(place, &common, promoted, exact);
+        self.common.put(place, &common!(point), promoted, exact);
         self.value.put(point.value);
         self.exemplars.put(point.exemplars, exact);
     }
@@ -101,13 +107,7 @@ impl HistogramPoints {
 impl RecordColumns for HistogramPoints {
     fn put(&mut self, place: &Place<'_>, promoted: &mut Promoted, exact: &mut bool) {
         let point = HistogramDataPoint::of(place.record).fields();
-        let common = Common {
-            start: point.start_time_unix_nano,
-            time: point.time_unix_nano,
-            attributes: point.attributes,
-            flags: point.flags,
-        };
-        self.common.put(place, &common, promoted, exact);
+        self.common.put(place, &common!(point), promoted, exact);
         self.totals
             .put(point.count, point.sum, point.min, point.max);
         self.bounds.put(point.explicit_bounds);
@@ -154,13 +154,7 @@ impl ExponentialPoints {
 impl RecordColumns for ExponentialPoints {
     fn put(&mut self, place: &Place<'_>, promoted: &mut Promoted, exact: &mut bool) {
         let point = ExponentialHistogramDataPoint::of(place.record).fields();
-        let common = Common {
-            start: point.start_time_unix_nano,
-            time: point.time_unix_nano,
-            attributes: point.attributes,
-            flags: point.flags,
-        };
-        self.common.put(place, &common, promoted, exact);
+        self.common.put(place, &common!(point), promoted, exact);
         self.totals
             .put(point.count, point.sum, point.min, point.max);
         self.scale.append_value(point.scale);
@@ -234,13 +228,7 @@ impl SummaryPoints {
 impl RecordColumns for SummaryPoints {
     fn put(&mut self, place: &Place<'_>, promoted: &mut Promoted, exact: &mut bool) {
         let point = SummaryDataPoint::of(place.record).fields();
-        let common = Common {
-            start: point.start_time_unix_nano,
-            time: point.time_unix_nano,
-            attributes: point.attributes,
-            flags: point.flags,
-        };
-        self.common.put(place, &common, promoted, exact);
+        self.common.put(place, &common!(point), promoted, exact);
         self.count.append_value(point.count);
         self.sum.append_value(point.sum);
         for quantile in point.quantile_values {

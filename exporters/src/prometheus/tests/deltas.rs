@@ -10,6 +10,12 @@ fn plain() -> Shown {
     Shown::with(r#"{"without_scope_info": true}"#)
 }
 
+/// Takes a delta of the counter `a`.
+fn take_delta(shown: &Shown, value: i64, start: u64, time: u64) {
+    let point = over(value, start, time);
+    shown.take(&request(sum_of("a", DELTA, true, vec![point])));
+}
+
 fn rejected(shown: &Shown, metric: Metric) -> u64 {
     shown.take(&request(metric)).rejected
 }
@@ -18,12 +24,7 @@ fn rejected(shown: &Shown, metric: Metric) -> u64 {
 fn deltas_that_follow_each_other_add_up() {
     let shown = plain();
     for (value, start, time) in [(5, 10, 20), (3, 20, 30), (i64::from(i32::MAX), 30, 40)] {
-        shown.take(&request(sum_of(
-            "a",
-            DELTA,
-            true,
-            vec![over(value, start, time)],
-        )));
+        take_delta(&shown, value, start, time);
     }
     assert_eq!(shown.samples(), ["a_total 2.147483655e+09"]);
 }
@@ -32,12 +33,7 @@ fn deltas_that_follow_each_other_add_up() {
 fn a_delta_after_a_gap_begins_anew() {
     let shown = plain();
     for (value, start, time) in [(5, 10, 20), (3, 25, 30)] {
-        shown.take(&request(sum_of(
-            "a",
-            DELTA,
-            true,
-            vec![over(value, start, time)],
-        )));
+        take_delta(&shown, value, start, time);
     }
     assert_eq!(shown.samples(), ["a_total 3"]);
 }
@@ -52,12 +48,7 @@ fn a_delta_that_is_sent_again_counts_once() {
         (5, 10, 20),
         (2, 30, 40),
     ] {
-        shown.take(&request(sum_of(
-            "a",
-            DELTA,
-            true,
-            vec![over(value, start, time)],
-        )));
+        take_delta(&shown, value, start, time);
     }
     assert_eq!(shown.samples(), ["a_total 10"]);
 }
@@ -66,12 +57,7 @@ fn a_delta_that_is_sent_again_counts_once() {
 fn deltas_that_come_in_the_other_order_add_up() {
     let shown = plain();
     for (value, start, time) in [(3, 20, 30), (5, 10, 20), (2, 30, 40)] {
-        shown.take(&request(sum_of(
-            "a",
-            DELTA,
-            true,
-            vec![over(value, start, time)],
-        )));
+        take_delta(&shown, value, start, time);
     }
     assert_eq!(shown.samples(), ["a_total 10"]);
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tidegate_pdata::view::{Attributes, FixedList, HistogramDataPoint, HistogramDataPointFields};
+use tidegate_pdata::view::{FixedList, HistogramDataPoint, HistogramDataPointFields};
 
 use super::{Exemplar, Meaning, Point, Value};
 use crate::prometheus::number::{write_float, write_open_float};
@@ -195,23 +195,7 @@ impl Histogram {
 }
 
 impl<'a> Point<'a> for HistogramDataPointFields<'a> {
-    type View = HistogramDataPoint<'a>;
-
-    fn of(view: Self::View) -> Self {
-        view.fields()
-    }
-
-    fn attributes(&self) -> Attributes<'a> {
-        self.attributes
-    }
-
-    fn flags(&self) -> u32 {
-        self.flags
-    }
-
-    fn times(&self) -> (u64, u64) {
-        (self.start_time_unix_nano, self.time_unix_nano)
-    }
+    fields_of_every_point!('a, HistogramDataPoint);
 
     fn first(&self, meaning: Meaning<'_>) -> Result<Value, Rejection> {
         let sent = self.explicit_bounds;

@@ -3,6 +3,29 @@
 //! Cumulative points replace what is held, unless they are older. Deltas are added up where one begins at the time
 //! at which the last one ended.
 
+/// What every type of point has under the same names, for its [`Point`].
+macro_rules! fields_of_every_point {
+    ($life:lifetime, $view:ident) => {
+        type View = $view<$life>;
+
+        fn of(view: Self::View) -> Self {
+            view.fields()
+        }
+
+        fn attributes(&self) -> tidegate_pdata::view::Attributes<$life> {
+            self.attributes
+        }
+
+        fn flags(&self) -> u32 {
+            self.flags
+        }
+
+        fn times(&self) -> (u64, u64) {
+            (self.start_time_unix_nano, self.time_unix_nano)
+        }
+    };
+}
+
 mod histogram;
 mod native;
 mod number;

@@ -1,8 +1,7 @@
 //! Exponential histograms: Prometheus's native ones, whose buckets are kept sparse.
 
 use tidegate_pdata::view::{
-    Attributes, Buckets as BucketsView, ExponentialHistogramDataPoint,
-    ExponentialHistogramDataPointFields,
+    Buckets as BucketsView, ExponentialHistogramDataPoint, ExponentialHistogramDataPointFields,
 };
 
 use super::{Exemplar, Meaning, Point, Value};
@@ -196,23 +195,7 @@ impl Native {
 }
 
 impl<'a> Point<'a> for ExponentialHistogramDataPointFields<'a> {
-    type View = ExponentialHistogramDataPoint<'a>;
-
-    fn of(view: Self::View) -> Self {
-        view.fields()
-    }
-
-    fn attributes(&self) -> Attributes<'a> {
-        self.attributes
-    }
-
-    fn flags(&self) -> u32 {
-        self.flags
-    }
-
-    fn times(&self) -> (u64, u64) {
-        (self.start_time_unix_nano, self.time_unix_nano)
-    }
+    fields_of_every_point!('a, ExponentialHistogramDataPoint);
 
     fn first(&self, _: Meaning<'_>) -> Result<Value, Rejection> {
         Native::read(self).map(|native| Value::Native(Box::new(native)))

@@ -1,6 +1,6 @@
 //! Gauges and sums.
 
-use tidegate_pdata::view::{Attributes, Number, NumberDataPoint, NumberDataPointFields, Repeated};
+use tidegate_pdata::view::{Number, NumberDataPoint, NumberDataPointFields, Repeated};
 
 use super::{Exemplar, Meaning, Point, Value};
 use crate::prometheus::rejection::Rejection;
@@ -35,24 +35,9 @@ fn sample(point: &NumberDataPointFields<'_>) -> Sample {
 }
 
 impl<'a> Point<'a> for NumberDataPointFields<'a> {
-    type View = NumberDataPoint<'a>;
     const OVERLAP_REPLACES: bool = true;
 
-    fn of(view: Self::View) -> Self {
-        view.fields()
-    }
-
-    fn attributes(&self) -> Attributes<'a> {
-        self.attributes
-    }
-
-    fn flags(&self) -> u32 {
-        self.flags
-    }
-
-    fn times(&self) -> (u64, u64) {
-        (self.start_time_unix_nano, self.time_unix_nano)
-    }
+    fields_of_every_point!('a, NumberDataPoint);
 
     fn first(&self, meaning: Meaning<'_>) -> Result<Value, Rejection> {
         let mut exemplar = None;

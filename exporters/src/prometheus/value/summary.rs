@@ -1,6 +1,6 @@
 //! Summaries.
 
-use tidegate_pdata::view::{Attributes, SummaryDataPoint, SummaryDataPointFields};
+use tidegate_pdata::view::{SummaryDataPoint, SummaryDataPointFields};
 
 use super::{Meaning, Point, Value};
 use crate::prometheus::rejection::Rejection;
@@ -15,23 +15,7 @@ pub(in super::super) struct Summary {
 }
 
 impl<'a> Point<'a> for SummaryDataPointFields<'a> {
-    type View = SummaryDataPoint<'a>;
-
-    fn of(view: Self::View) -> Self {
-        view.fields()
-    }
-
-    fn attributes(&self) -> Attributes<'a> {
-        self.attributes
-    }
-
-    fn flags(&self) -> u32 {
-        self.flags
-    }
-
-    fn times(&self) -> (u64, u64) {
-        (self.start_time_unix_nano, self.time_unix_nano)
-    }
+    fields_of_every_point!('a, SummaryDataPoint);
 
     fn first(&self, _: Meaning<'_>) -> Result<Value, Rejection> {
         let values = self.quantile_values.map(|value| value.fields());
