@@ -137,10 +137,7 @@ fn refuse(counter: &Counter, reason: &'static str) -> Shut {
 }
 
 const fn refusal(reason: &'static str) -> Refusal {
-    Refusal {
-        reason,
-        after: COME_AGAIN,
-    }
+    Refusal::new(reason, COME_AGAIN)
 }
 
 fn by(until: Option<Instant>) -> Instant {

@@ -1,5 +1,6 @@
 //! Receipts: the answer to a batch, travelling inside it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{
@@ -13,10 +14,21 @@ use tokio::sync::Notify;
 /// Why a batch was not taken, when the same batch may be taken later.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// What was full or away, as a short reason for clients and counters.
-    pub reason: &'static str,
+    /// What was full or away, as a short reason for clients.
+    pub reason: Cow<'static, str>,
     /// When to try again.
     pub after: Duration,
+}
+
+impl Refusal {
+    /// A refusal for a reason that is always the same.
+    #[must_use]
+    pub const fn new(reason: &'static str, after: Duration) -> Self {
+        Self {
+            reason: Cow::Borrowed(reason),
+            after,
+        }
+    }
 }
 
 /// How a batch ended for the one who sent it, from best to worst.
@@ -251,10 +263,7 @@ mod tests {
         let (mut first, one) = Receipt::new();
         let (second, two) = Receipt::new();
         first.append(second);
-        let refusal = Refusal {
-            reason: "queue full",
-            after: Duration::from_secs(1),
-        };
+        let refusal = Refusal::new("queue full", Duration::from_secs(1));
         first.settle(&Outcome::Refused(refusal.clone()));
         assert_eq!(one.now(), Some(Outcome::Refused(refusal.clone())));
         assert_eq!(two.now(), Some(Outcome::Refused(refusal)));

@@ -236,10 +236,10 @@ impl FakeDoor {
             return Err(shut);
         }
         self.budget.try_reserve(bytes).ok_or_else(|| {
-            Shut::Refused(Refusal {
-                reason: "the memory budget is spent",
-                after: std::time::Duration::from_secs(1),
-            })
+            Shut::Refused(Refusal::new(
+                "the memory budget is spent",
+                std::time::Duration::from_secs(1),
+            ))
         })
     }
 }
@@ -280,10 +280,10 @@ impl IntakePort for Port {
             Some(until) => tokio::time::sleep_until(until).await,
             None => std::future::pending().await,
         }
-        Outcome::Refused(Refusal {
-            reason: "no answer in time",
-            after: std::time::Duration::from_secs(1),
-        })
+        Outcome::Refused(Refusal::new(
+            "no answer in time",
+            std::time::Duration::from_secs(1),
+        ))
     }
 
     fn promise(&self) -> Promise {

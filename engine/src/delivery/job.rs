@@ -107,12 +107,7 @@ impl Job {
 
 /// What a sender hears of a batch that was dropped while it waited for the result.
 pub(super) fn outcome(why: Why, error: &str) -> Outcome {
-    let refused = |reason| {
-        Outcome::Refused(Refusal {
-            reason,
-            after: COME_AGAIN,
-        })
-    };
+    let refused = |reason| Outcome::Refused(Refusal::new(reason, COME_AGAIN));
     match why {
         Why::Permanent | Why::RejectedByPeer | Why::Panic => Outcome::Rejected(error.into()),
         Why::QueueFull => refused(QUEUE_FULL),

@@ -94,10 +94,10 @@ impl Lane {
 
     /// What the door answers while the queue is full.
     pub(super) fn refusal(&self) -> Refusal {
-        Refusal {
-            reason: QUEUE_FULL,
-            after: self.breaker.rest(Instant::now()).max(COME_AGAIN),
-        }
+        Refusal::new(
+            QUEUE_FULL,
+            self.breaker.rest(Instant::now()).max(COME_AGAIN),
+        )
     }
 
     fn submit_again(&self, job: Job) {

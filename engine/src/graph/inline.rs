@@ -121,12 +121,8 @@ impl InlineEnd {
     }
 
     fn outcome(&self, error: &ExportError) -> (&Reason, Outcome) {
-        let refusal = |after| {
-            Outcome::Refused(Refusal {
-                reason: "an exporter cannot take it now",
-                after,
-            })
-        };
+        let refusal =
+            |after| Outcome::Refused(Refusal::new("an exporter cannot take it now", after));
         match error {
             ExportError::Retryable { .. } => (&self.refused, refusal(COME_AGAIN)),
             ExportError::Refused { after, .. } => {

@@ -60,10 +60,7 @@ async fn batches_emitted_by_one_call_keep_their_order() {
 
 #[tokio::test]
 async fn sender_sees_the_worst_outcome_of_all_branches() {
-    let refusal = Refusal {
-        reason: "full",
-        after: Duration::from_secs(3),
-    };
+    let refusal = Refusal::new("full", Duration::from_secs(3));
     let refused = Outcome::Refused(refusal);
     let script = Script {
         outcome: Some(refused.clone()),

@@ -157,10 +157,7 @@ struct Shutter(Mutex<bool>);
 
 impl Gate for Shutter {
     fn refusal(&self, _: usize) -> Option<Refusal> {
-        let refusal = Refusal {
-            reason: "limit",
-            after: Duration::from_secs(2),
-        };
+        let refusal = Refusal::new("limit", Duration::from_secs(2));
         self.0.lock().unwrap().then_some(refusal)
     }
 }
@@ -187,10 +184,7 @@ async fn door_asks_gates_queues_and_budget_behind_connectors_too() {
     *gate.0.lock().unwrap() = true;
     assert_eq!(door.admit(10, None).await.unwrap_err().reason, "limit");
     *gate.0.lock().unwrap() = false;
-    let refusal = Refusal {
-        reason: "queue full",
-        after: Duration::from_secs(1),
-    };
+    let refusal = Refusal::new("queue full", Duration::from_secs(1));
     *room.lock().unwrap() = Room::Refused(refusal.clone());
     assert_eq!(door.admit(10, None).await.unwrap_err(), refusal);
     *room.lock().unwrap() = Room::Free;
@@ -296,10 +290,7 @@ async fn pull_receiver_waits_whatever_shuts_the_door() {
     // More than the budget gets in alone.
     drop(held);
     assert_eq!(waiter.await.unwrap(), 1 << 21);
-    let refusal = Refusal {
-        reason: "queue full",
-        after: Duration::from_secs(1),
-    };
+    let refusal = Refusal::new("queue full", Duration::from_secs(1));
     *room.lock().unwrap() = Room::Refused(refusal);
     let waiter = tokio::spawn(async move { door.ready(1).await.bytes() });
     tokio::task::yield_now().await;

@@ -100,10 +100,7 @@ impl Gate for Threshold {
         } else {
             return None;
         };
-        Some(Refusal {
-            reason,
-            after: COME_AGAIN,
-        })
+        Some(Refusal::new(reason, COME_AGAIN))
     }
 }
 

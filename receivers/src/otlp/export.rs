@@ -47,10 +47,7 @@ impl Export {
     ) -> Result<Reservation, Refusal> {
         match &self.intakes[signal.index()] {
             Some(intake) => intake.admit(bytes, until).await,
-            None => Err(Refusal {
-                reason: "no pipeline takes this signal",
-                after: AGAIN,
-            }),
+            None => Err(Refusal::new("no pipeline takes this signal", AGAIN)),
         }
     }
 
@@ -176,10 +173,7 @@ mod tests {
         for kept in [Outcome::Delivered, Outcome::Durable, Outcome::TakenOver] {
             assert_eq!(answer(kept), Ok(()));
         }
-        let refusal = Refusal {
-            reason: "no answer in time",
-            after: Duration::from_secs(3),
-        };
+        let refusal = Refusal::new("no answer in time", Duration::from_secs(3));
         let status = answer(Outcome::Refused(refusal)).unwrap_err();
         assert_eq!(status.code, Code::Unavailable);
         assert_eq!(status.retry_after, Some(Duration::from_secs(3)));

@@ -278,16 +278,10 @@ pub(super) async fn inflate(
 
 /// What is said where a body outgrows the room.
 pub(super) const fn no_room() -> Refusal {
-    Refusal {
-        reason: "the memory budget is spent",
-        after: Duration::from_secs(1),
-    }
+    Refusal::new("the memory budget is spent", Duration::from_secs(1))
 }
 
-const STOPPING: Refusal = Refusal {
-    reason: "the server is stopping",
-    after: Duration::from_secs(1),
-};
+const STOPPING: Refusal = Refusal::new("the server is stopping", Duration::from_secs(1));
 
 /// Gives room back that a body does not need in the end.
 pub(super) fn shrink(hold: &mut Reservation, bytes: usize) {

@@ -64,10 +64,9 @@ impl Unary for Arc<Echo> {
         _: Option<Instant>,
     ) -> Result<Reservation, Refusal> {
         self.largest.fetch_max(bytes, Relaxed);
-        self.budget.try_reserve(bytes).ok_or(Refusal {
-            reason: "full",
-            after: Duration::from_millis(2500),
-        })
+        self.budget
+            .try_reserve(bytes)
+            .ok_or(Refusal::new("full", Duration::from_millis(2500)))
     }
 
     async fn call(&self, call: Call<()>) -> Result<Bytes, Status> {

@@ -86,10 +86,7 @@ impl Sink for Bulk {
     }
 
     fn room(&self) -> Room {
-        self.entrance.room(|| Refusal {
-            reason: QUEUE_FULL,
-            after: COME_AGAIN,
-        })
+        self.entrance.room(|| Refusal::new(QUEUE_FULL, COME_AGAIN))
     }
 
     fn promise(&self) -> Promise {

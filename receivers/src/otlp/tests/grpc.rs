@@ -91,10 +91,7 @@ async fn a_shut_door_says_when_to_come_again() {
 #[tokio::test]
 async fn what_the_pipelines_do_not_take_is_told() {
     let rig = Rig::grpc().await;
-    let refusal = Refusal {
-        reason: "no answer in time",
-        after: Duration::from_secs(2),
-    };
+    let refusal = Refusal::new("no answer in time", Duration::from_secs(2));
     for (outcome, code, after) in [
         (Outcome::Refused(refusal), Code::Unavailable, Some(2)),
         (Outcome::Lost, Code::Unavailable, Some(1)),

@@ -150,10 +150,7 @@ async fn a_large_request_is_answered_though_the_door_is_shut() {
 #[tokio::test]
 async fn what_the_pipelines_do_not_take_is_told() {
     let rig = Rig::http().await;
-    let refusal = Refusal {
-        reason: "no answer in time",
-        after: Duration::from_secs(2),
-    };
+    let refusal = Refusal::new("no answer in time", Duration::from_secs(2));
     for (outcome, code, after) in [
         (Outcome::Refused(refusal), 503, Some("2")),
         (Outcome::Lost, 503, Some("1")),

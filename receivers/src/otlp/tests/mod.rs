@@ -50,10 +50,10 @@ impl IntakePort for Port {
     }
 
     async fn enter(&self, _: usize, _: Option<Instant>) -> Result<Admission, Refusal> {
-        Err(Refusal {
-            reason: "the memory budget is spent",
-            after: Duration::from_secs(1),
-        })
+        Err(Refusal::new(
+            "the memory budget is spent",
+            Duration::from_secs(1),
+        ))
     }
 
     async fn ready(&self, bytes: usize) -> Admission {
@@ -173,10 +173,7 @@ impl Rig {
     }
 
     fn shut(&self, after: Duration) {
-        let refusal = Refusal {
-            reason: "the memory budget is spent",
-            after,
-        };
+        let refusal = Refusal::new("the memory budget is spent", after);
         *self.pipeline.shut.lock().unwrap() = Some(refusal);
     }
 
