@@ -77,6 +77,21 @@ pub(crate) enum Command {
     Schema,
     /// Sends realistic telemetry over OTLP/gRPC, so that there is something to see.
     Generate(Box<Generate>),
+    /// Asks a running collector's `admin` extension what became of every item.
+    ///
+    /// Fails if a row at rest does not balance: in + created = out + consumed + dropped + held.
+    Ledger {
+        /// Where the extension shows its ledger.
+        #[arg(
+            long,
+            value_name = "URL",
+            default_value = "http://localhost:13134/ledger"
+        )]
+        endpoint: String,
+        /// The format.
+        #[arg(long, value_enum, default_value_t = LedgerFormat::Table)]
+        format: LedgerFormat,
+    },
     /// Looks into the directory of a disk queue while no collector works on it.
     Queue {
         #[command(subcommand)]
@@ -87,6 +102,15 @@ pub(crate) enum Command {
         /// A gate.
         id: Option<String>,
     },
+}
+
+/// How a ledger is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LedgerFormat {
+    /// For people.
+    Table,
+    /// As the extension gives it.
+    Json,
 }
 
 /// What is done with a disk queue. Nothing of it changes the queue.

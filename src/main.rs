@@ -7,6 +7,7 @@ mod configuration;
 mod examples;
 mod fetch;
 mod generate;
+mod ledger;
 mod queue;
 mod reference;
 mod registry;
@@ -61,6 +62,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
             runtime.block_on(generate::run(options))?;
             Ok(ExitCode::SUCCESS)
         }
+        Some(Command::Ledger { endpoint, format }) => ledger::ledger(endpoint, *format),
         Some(Command::Queue { action }) => queue::queue(action),
         Some(Command::Featuregate { .. }) => report::feature_gates(),
     }

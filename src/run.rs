@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tidegate_component::metrics::Registry as Metrics;
-use tidegate_component::status::LedgerRow;
+use tidegate_component::status::{LedgerRow, Summary};
 use tidegate_config::Settings;
 use tidegate_engine::telemetry::{Served, install_logs};
 use tidegate_engine::{Engine, Plan, Pool, Running, default_budget, default_workers};
@@ -88,7 +88,7 @@ async fn stop(running: Running, limit: Duration) {
     for row in &ledger {
         tell(row);
     }
-    info!("shut down");
+    info!(target: LEDGER, "shut down: {}", Summary::of(&ledger).in_words("left on disk"));
 }
 
 /// The target of its lines, which the log never thins out.
@@ -100,20 +100,21 @@ fn tell(row: &LedgerRow) {
         warn!(
             target: LEDGER,
             pipeline = row.pipeline,
-            kind = row.kind,
+            kind = &*row.kind,
             component = row.component,
-            signal = row.signal,
+            signal = &*row.signal,
             reason,
             items,
+            lost = row.lost.get(reason).copied().unwrap_or_default(),
             "items ended here"
         );
     }
     info!(
         target: LEDGER,
         pipeline = row.pipeline,
-        kind = row.kind,
+        kind = &*row.kind,
         component = row.component,
-        signal = row.signal,
+        signal = &*row.signal,
         r#in = row.r#in,
         created = row.created,
         out = row.out,

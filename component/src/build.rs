@@ -8,7 +8,7 @@ use tidegate_document::ComponentId;
 use tidegate_pdata::{Budget, Signal, Signals};
 
 use crate::connector::Route;
-use crate::metrics::Metrics;
+use crate::metrics::{Counter, Metrics};
 use crate::{Gates, Promise, Reason, Reasons};
 
 /// A value that one component's instances share over workers and pipelines.
@@ -91,30 +91,39 @@ impl BuildContext {
     /// this name.
     #[must_use]
     pub fn reason(&self, name: &'static str) -> Reason {
-        self.counted(DROPPED_ITEMS, "Items dropped by decision, by reason.", name)
+        let help = "Items dropped by decision, by reason.";
+        let reason = Reason::new(name, self.counter(DROPPED_ITEMS, help, name));
+        self.reasons.add(&reason);
+        reason
     }
 
     /// A reason for which this component loses items, counted in the ledger under this name.
     #[must_use]
     pub fn loss(&self, name: &'static str) -> Reason {
-        self.counted(LOST_ITEMS, "Items lost, by reason.", name)
+        let reason = Reason::loss(name, self.counter(LOST_ITEMS, LOST_ITEMS_HELP, name));
+        self.reasons.add(&reason);
+        reason
     }
 
-    fn counted(&self, metric: &str, help: &str, name: &'static str) -> Reason {
+    fn counter(&self, metric: &str, help: &str, name: &'static str) -> Counter {
         let pipeline = self.pipeline.as_deref().unwrap_or_default();
         let signal = self.signal.map_or("", Signal::name);
         let labels = [("pipeline", pipeline), ("signal", signal), ("reason", name)];
-        let reason = Reason::new(name, self.metrics.counter(metric, help, &labels));
-        self.reasons.add(&reason);
-        reason
+        self.metrics.counter(metric, help, &labels)
     }
 }
 
 /// The metric of items that a component dropped because it was told to.
 pub const DROPPED_ITEMS: &str = "tidegate_dropped_items";
 
-/// The metric of items that nobody wanted dropped.
+/// The metric of items that nobody wanted dropped, and whose senders were not told.
+///
+/// Every reason has its series from the start, so that it is there, and 0, while nothing is lost.
+/// Prometheus sees it as `tidegate_lost_items_total`.
 pub const LOST_ITEMS: &str = "tidegate_lost_items";
+
+/// What [`LOST_ITEMS`] counts.
+pub const LOST_ITEMS_HELP: &str = "Items lost, by reason.";
 
 /// Why a configuration that reads well cannot be built.
 #[derive(Debug, thiserror::Error)]

@@ -11,6 +11,7 @@ mod entry;
 mod exporter;
 mod extension;
 mod intake;
+mod ledger;
 pub mod memory;
 pub mod metrics;
 mod outbox;
@@ -21,7 +22,9 @@ pub mod status;
 pub mod testing;
 mod workers;
 
-pub use build::{BuildContext, BuildError, DROPPED_ITEMS, LOST_ITEMS, Shared, StartError};
+pub use build::{
+    BuildContext, BuildError, DROPPED_ITEMS, LOST_ITEMS, LOST_ITEMS_HELP, Shared, StartError,
+};
 pub use connector::{Connector, Route, Routes};
 pub use entry::{ComponentConfig, Entry, Factory, SAME_SIGNAL, Stability};
 pub use exporter::{

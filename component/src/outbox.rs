@@ -1,6 +1,6 @@
 //! Where a processor or a connector puts what it is done with.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use smallvec::SmallVec;
 use tidegate_pdata::{Batch, Outcome, Refusal};
@@ -14,13 +14,34 @@ use crate::metrics::Counter;
 pub struct Reason {
     name: &'static str,
     items: Counter,
+    loss: bool,
 }
 
 impl Reason {
-    /// A reason that counts here.
+    /// A decision to drop items, counted here.
     #[must_use]
     pub const fn new(name: &'static str, items: Counter) -> Self {
-        Self { name, items }
+        Self {
+            name,
+            items,
+            loss: false,
+        }
+    }
+
+    /// A way to lose items that nobody wanted dropped, counted here.
+    #[must_use]
+    pub const fn loss(name: &'static str, items: Counter) -> Self {
+        Self {
+            name,
+            items,
+            loss: true,
+        }
+    }
+
+    /// Whether items are lost for it, rather than dropped by a decision.
+    #[must_use]
+    pub const fn is_loss(&self) -> bool {
+        self.loss
     }
 
     /// Its name in the ledger.
@@ -46,10 +67,11 @@ impl Reason {
 pub struct Reasons(Arc<Mutex<Vec<Reason>>>);
 
 impl Reasons {
-    /// Adds a reason, unless its name is known: instances share their counters.
+    /// Adds a reason, unless it is known: instances share their counters.
     pub fn add(&self, reason: &Reason) {
-        let mut reasons = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !reasons.iter().any(|known| known.name == reason.name) {
+        let mut reasons = self.lock();
+        let known = |known: &Reason| (known.name, known.loss) == (reason.name, reason.loss);
+        if !reasons.iter().any(known) {
             reasons.push(reason.clone());
         }
     }
@@ -57,11 +79,18 @@ impl Reasons {
     /// Names and counts.
     #[must_use]
     pub fn counts(&self) -> Vec<(&'static str, u64)> {
-        let reasons = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        reasons
-            .iter()
-            .map(|reason| (reason.name, reason.value()))
-            .collect()
+        let counted = |reason: &Reason| (reason.name, reason.value());
+        self.lock().iter().map(counted).collect()
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn all(&self) -> Vec<Reason> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Reason>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,8 +1,8 @@
 //! How the process is, for health checks and the admin page.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
+
+pub use crate::ledger::{LedgerRow, Summary};
 
 /// Where a process stands in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -46,44 +46,6 @@ pub struct ExporterStatus {
     pub error: Option<String>,
     /// Requests in its queue.
     pub queue_size: usize,
-}
-
-/// One edge of the graph in the ledger: `in + created = out + consumed + dropped + held`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct LedgerRow {
-    /// The pipeline, or empty for an exporter's queue that several share.
-    pub pipeline: String,
-    /// The kind of component: receiver, processor, exporter or connector.
-    pub kind: &'static str,
-    /// The component.
-    pub component: String,
-    /// The signal.
-    pub signal: &'static str,
-    /// Items that came in.
-    pub r#in: u64,
-    /// Items that were made here.
-    pub created: u64,
-    /// Items that went on.
-    pub out: u64,
-    /// Items that were delivered or used up here.
-    pub consumed: u64,
-    /// Items that ended here, by reason.
-    pub dropped: BTreeMap<String, u64>,
-    /// Items that are here now.
-    pub held: u64,
-}
-
-impl LedgerRow {
-    /// What the two sides of the row differ by; zero in a balanced row at rest.
-    #[must_use]
-    pub fn imbalance(&self) -> i128 {
-        let dropped: u64 = self.dropped.values().sum();
-        i128::from(self.r#in) + i128::from(self.created)
-            - i128::from(self.out)
-            - i128::from(self.consumed)
-            - i128::from(dropped)
-            - i128::from(self.held)
-    }
 }
 
 /// What the engine tells of itself.

@@ -34,6 +34,8 @@ pub(crate) struct Port {
     pub(crate) closing: Arc<AtomicBool>,
     /// Where the next batch is run that comes from a thread that is no worker's.
     pub(crate) turn: Arc<AtomicU64>,
+    /// Items whose batch was dropped without an answer for its sender, who hears of a failure.
+    pub(crate) lost_receipts: Counter,
     pub(crate) metrics: Metrics,
     pub(crate) transport: &'static str,
     /// Made at the first use, so that a door that nobody uses shows no series.
@@ -117,7 +119,10 @@ impl Port {
         let counts = self.counts();
         let counter = match &outcome {
             kept if kept.is_kept() => &counts.accepted,
-            Outcome::Lost => &counts.failed,
+            Outcome::Lost => {
+                self.lost_receipts.add(items as u64);
+                &counts.failed
+            }
             _ => &counts.refused,
         };
         counter.add(items as u64);

@@ -47,6 +47,8 @@ pub(crate) struct Account {
     pub(crate) consumed: u64,
     /// Items that ended here, by reason.
     pub(crate) dropped: BTreeMap<String, u64>,
+    /// Those of them whose senders were not told, by reason.
+    pub(crate) lost: BTreeMap<String, u64>,
     /// Items in the queue or on their way.
     pub(crate) held: u64,
 }

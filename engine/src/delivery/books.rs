@@ -12,7 +12,7 @@ use std::sync::atomic::{
 use tidegate_component::Reason;
 use tidegate_component::delivery::Sizer;
 use tidegate_component::metrics::Metrics;
-use tidegate_pdata::{Budget, Payload, Signal};
+use tidegate_pdata::{Budget, Payload, Receipt, Signal};
 use tokio::sync::Notify;
 
 use super::meters::Meters;
@@ -81,8 +81,23 @@ pub(super) enum End {
         /// Items that the peer would not take.
         rejected: u64,
     },
-    /// They are dropped.
+    /// They are dropped, and nobody sends them again: lost.
     Dropped(Why),
+    /// They are dropped, and their senders, who still wait, are told.
+    Returned(Why),
+}
+
+impl End {
+    /// How a batch is dropped to which this receipt belongs.
+    pub(super) fn dropped(why: Why, receipt: &Receipt) -> Self {
+        // A fault of our own is a loss, whoever hears of it.
+        let fault = matches!(why, Why::Panic | Why::Lost);
+        if fault || receipt.is_none() {
+            Self::Dropped(why)
+        } else {
+            Self::Returned(why)
+        }
+    }
 }
 
 /// The books of one exporter and signal.
@@ -92,7 +107,8 @@ pub(super) struct Books {
     capacity: usize,
     taken: AtomicU64,
     consumed: AtomicU64,
-    dropped: [AtomicU64; Why::COUNT],
+    lost: [AtomicU64; Why::COUNT],
+    returned: [AtomicU64; Why::COUNT],
     requests: AtomicUsize,
     items: AtomicUsize,
     bytes: AtomicUsize,
@@ -102,7 +118,8 @@ pub(super) struct Books {
     halted: AtomicBool,
     /// Rung when nothing is held any more.
     empty: Notify,
-    reasons: [Reason; Why::COUNT],
+    losses: [Reason; Why::COUNT],
+    returns: [Reason; Why::COUNT],
     meters: Meters,
     budget: Arc<Budget>,
 }
@@ -121,14 +138,16 @@ impl Books {
             capacity,
             taken: AtomicU64::new(0),
             consumed: AtomicU64::new(0),
-            dropped: [const { AtomicU64::new(0) }; Why::COUNT],
+            lost: [const { AtomicU64::new(0) }; Why::COUNT],
+            returned: [const { AtomicU64::new(0) }; Why::COUNT],
             requests: AtomicUsize::new(0),
             items: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
             beyond: AtomicUsize::new(0),
             halted: AtomicBool::new(false),
             empty: Notify::new(),
-            reasons: Why::ALL.map(|why| super::meters::reason(metrics, signal, why.name())),
+            losses: Why::ALL.map(|why| super::meters::loss(metrics, signal, why.name())),
+            returns: Why::ALL.map(|why| super::meters::returned(metrics, signal, why.name())),
             meters: Meters::new(metrics, signal, capacity),
             budget,
         });
@@ -201,22 +220,25 @@ impl Books {
 
     /// What became of everything.
     pub(super) fn account(&self) -> Account {
-        let dropped = Why::ALL
-            .into_iter()
-            .map(|why| (why.name().to_owned(), self.dropped(why)))
-            .filter(|(_, items)| *items > 0)
-            .collect::<BTreeMap<_, _>>();
+        let by_reason = |items: &dyn Fn(Why) -> u64| {
+            let all = Why::ALL.into_iter();
+            all.map(|why| (why.name().to_owned(), items(why)))
+                .filter(|(_, items)| *items > 0)
+                .collect::<BTreeMap<_, _>>()
+        };
         Account {
             taken: self.taken.load(Relaxed),
             consumed: self.consumed.load(Relaxed),
-            dropped,
+            dropped: by_reason(&|why| self.dropped(why)),
+            lost: by_reason(&|why| self.lost[why as usize].load(Relaxed)),
             held: self.held() as u64,
         }
     }
 
-    /// Items dropped for this reason.
+    /// Items dropped for this reason, lost or given back.
     pub(super) fn dropped(&self, why: Why) -> u64 {
-        self.dropped[why as usize].load(Relaxed)
+        let why = why as usize;
+        self.lost[why].load(Relaxed) + self.returned[why].load(Relaxed)
     }
 
     /// The series of this exporter and signal.
@@ -224,10 +246,10 @@ impl Books {
         &self.meters
     }
 
-    /// Counts a payload that is turned away for want of room.
-    pub(super) fn turn_away(&self, payload: &Payload) {
+    /// Counts a payload that is turned away for want of room, and whether its sender is told.
+    pub(super) fn turn_away(&self, payload: &Payload, told: bool) {
         self.taken.fetch_add(payload.items() as u64, Relaxed);
-        self.drop_items(payload.items() as u64, Why::QueueFull);
+        self.drop_items(payload.items() as u64, Why::QueueFull, told);
     }
 
     /// Tells that time is up.
@@ -262,16 +284,22 @@ impl Books {
                 self.consumed.fetch_add(items - rejected, Relaxed);
                 self.meters.sent.add(items - rejected);
                 if rejected > 0 {
-                    self.drop_items(rejected, Why::RejectedByPeer);
+                    self.drop_items(rejected, Why::RejectedByPeer, false);
                 }
             }
-            End::Dropped(why) => self.drop_items(items, why),
+            End::Dropped(why) => self.drop_items(items, why, false),
+            End::Returned(why) => self.drop_items(items, why, true),
         }
     }
 
-    fn drop_items(&self, items: u64, why: Why) {
-        self.dropped[why as usize].fetch_add(items, Relaxed);
-        self.reasons[why as usize].add(usize::try_from(items).unwrap_or(usize::MAX));
+    fn drop_items(&self, items: u64, why: Why, told: bool) {
+        let (counts, reasons) = if told {
+            (&self.returned, &self.returns)
+        } else {
+            (&self.lost, &self.losses)
+        };
+        counts[why as usize].fetch_add(items, Relaxed);
+        reasons[why as usize].add(usize::try_from(items).unwrap_or(usize::MAX));
         match why {
             Why::QueueFull => self.meters.enqueue_failed.add(items),
             _ => self.meters.send_failed.add(items),

@@ -98,7 +98,8 @@ impl Entrance {
     fn turn_away(&self, batch: Batch, health: &Health) {
         let (payload, _, receipt) = batch.into_parts();
         health.lost(Why::QueueFull, payload.items(), QUEUE_FULL);
-        self.books.turn_away(&payload);
+        self.books
+            .turn_away(&payload, self.settings.carries && !receipt.is_none());
         receipt.settle(&if self.settings.carries {
             outcome(Why::QueueFull, QUEUE_FULL)
         } else {

@@ -77,7 +77,7 @@ impl Job {
     /// Ends it as dropped; `error` is what the log and a sender that still waits are told.
     pub(super) fn dropped(self, why: Why, error: &str, health: &Health) {
         health.lost(why, self.items(), error);
-        self.charge.end(End::Dropped(why));
+        self.charge.end(End::dropped(why, self.batch.receipt()));
         self.batch.into_parts().2.settle(&outcome(why, error));
     }
 

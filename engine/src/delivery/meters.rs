@@ -1,8 +1,7 @@
 //! The Collector's own metrics of an exporter's delivery.
 
-use tidegate_component::LOST_ITEMS;
-use tidegate_component::Reason;
 use tidegate_component::metrics::{Counter, Gauge, Histogram, Metrics};
+use tidegate_component::{DROPPED_ITEMS, LOST_ITEMS, LOST_ITEMS_HELP, Reason};
 use tidegate_pdata::Signal;
 
 /// The Collector's bounds for the size of a batch that is sent.
@@ -82,15 +81,22 @@ pub(super) fn queue_size(
 }
 
 /// A reason for which an exporter's delivery loses items, as a line of the ledger.
-pub(super) fn reason(metrics: &Metrics, signal: Signal, name: &'static str) -> Reason {
-    let items = metrics.counter(
-        LOST_ITEMS,
-        "Items lost, by reason.",
-        &[
-            ("pipeline", ""),
-            ("signal", signal.name()),
-            ("reason", name),
-        ],
-    );
-    Reason::new(name, items)
+pub(super) fn loss(metrics: &Metrics, signal: Signal, name: &'static str) -> Reason {
+    let labels = labels(signal, name);
+    Reason::loss(name, metrics.counter(LOST_ITEMS, LOST_ITEMS_HELP, &labels))
+}
+
+/// The same reason where the senders are told, so that nothing is lost.
+pub(super) fn returned(metrics: &Metrics, signal: Signal, name: &'static str) -> Reason {
+    let help = "Items dropped by decision, by reason.";
+    let labels = labels(signal, name);
+    Reason::new(name, metrics.counter(DROPPED_ITEMS, help, &labels))
+}
+
+const fn labels(signal: Signal, name: &'static str) -> [(&'static str, &'static str); 3] {
+    [
+        ("pipeline", ""),
+        ("signal", signal.name()),
+        ("reason", name),
+    ]
 }

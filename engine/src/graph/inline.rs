@@ -1,6 +1,5 @@
 //! The end of a chain where the exporter takes the batch on the spot.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -26,8 +25,14 @@ pub(crate) struct InlineEnd {
     pub(crate) tallies: Tallies,
     sent: Counter,
     failed: Counter,
+    /// What the exporter would never take and the sender believes taken.
     rejected: Reason,
+    /// What it did not take now and nobody sends again.
     refused: Reason,
+    /// What it would never take, and the sender is told.
+    returned: Reason,
+    /// What it did not take now, and the sender is told.
+    put_off: Reason,
     panicked: Reason,
     failing: AtomicBool,
     failure: Mutex<Option<String>>,
@@ -53,6 +58,8 @@ impl InlineEnd {
             failed: count("send_failed", "Items that could not be delivered."),
             rejected: context.loss("rejected"),
             refused: context.loss("refused"),
+            returned: context.reason("rejected"),
+            put_off: context.reason("refused"),
             panicked: context.loss("panic"),
             failing: AtomicBool::new(false),
             failure: Mutex::new(None),
@@ -76,7 +83,7 @@ impl InlineEnd {
                 receipt.settle(&Outcome::Delivered);
             }
             Some(Err(error)) => {
-                let (reason, outcome) = self.outcome(&error);
+                let (reason, outcome) = self.outcome(&error, receipt.is_none());
                 self.ended(reason, items, error.to_string());
                 receipt.settle(&outcome);
             }
@@ -88,13 +95,11 @@ impl InlineEnd {
         }
     }
 
-    /// What it held and what became of it, by reason.
-    pub(crate) fn dropped(&self) -> BTreeMap<String, u64> {
-        [&self.rejected, &self.refused, &self.panicked]
-            .into_iter()
-            .filter(|reason| reason.value() > 0)
-            .map(|reason| (reason.name().to_owned(), reason.value()))
-            .collect()
+    /// Why items ended here.
+    pub(crate) fn reasons(&self) -> impl Iterator<Item = &Reason> {
+        let told = [&self.returned, &self.put_off];
+        let lost = [&self.rejected, &self.refused, &self.panicked];
+        told.into_iter().chain(lost)
     }
 
     pub(crate) fn health(&self) -> Health {
@@ -120,16 +125,17 @@ impl InlineEnd {
         rejected
     }
 
-    fn outcome(&self, error: &ExportError) -> (&Reason, Outcome) {
+    /// The line of the ledger, and what those are told who wait; without anybody it is a loss.
+    fn outcome(&self, error: &ExportError, lost: bool) -> (&Reason, Outcome) {
+        let put_off = if lost { &self.refused } else { &self.put_off };
+        let returned = if lost { &self.rejected } else { &self.returned };
         let refusal =
             |after| Outcome::Refused(Refusal::new("an exporter cannot take it now", after));
         match error {
-            ExportError::Retryable { .. } => (&self.refused, refusal(COME_AGAIN)),
-            ExportError::Refused { after, .. } => {
-                (&self.refused, refusal(after.unwrap_or(COME_AGAIN)))
-            }
+            ExportError::Retryable { .. } => (put_off, refusal(COME_AGAIN)),
+            ExportError::Refused { after, .. } => (put_off, refusal(after.unwrap_or(COME_AGAIN))),
             ExportError::Permanent { .. } => {
-                (&self.rejected, Outcome::Rejected(error.to_string().into()))
+                (returned, Outcome::Rejected(error.to_string().into()))
             }
         }
     }

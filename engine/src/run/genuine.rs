@@ -154,3 +154,54 @@ async fn item_that_a_processor_swallows_shows_in_the_ledger() {
     let rows = run.shutdown().await;
     assert_eq!(row(&rows, "swallow", LOGS).dropped["unaccounted"], 9);
 }
+
+/// A peer over whose batches the exporter panics.
+struct Panicking;
+
+#[async_trait]
+impl Exporter for Panicking {
+    async fn export(&self, _: &Batch) -> Result<Delivered, ExportError> {
+        panic!("at a batch")
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn panic_of_an_exporter_is_one_loss_in_the_ledger() {
+    let rig = Rig::default()
+        .peer("out", Arc::new(Panicking), Delivery::default())
+        .pipeline("logs", &["in"], &[], &["out"]);
+    let run = rig.start().await;
+    run.send("in", LOGS, 4).await;
+    let rows = run.shutdown().await;
+    let row = row(&rows, "out", LOGS);
+    assert_eq!(row.lost, [("panic".to_owned(), 4)].into());
+    assert_eq!((row.dropped_items(), row.imbalance()), (4, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_waiting_sender_is_told_of_is_dropped_and_not_lost() {
+    let reject = || ExportError::Permanent {
+        endpoint: "peer:4317".into(),
+        reason: "no".into(),
+        divisible: false,
+    };
+    let rig = Rig::default()
+        .peer("told", Arc::new(FakePeer::always(reject)), waiting())
+        .peer(
+            "away",
+            Arc::new(FakePeer::always(reject)),
+            Delivery::default(),
+        )
+        .pipeline("logs/told", &["first"], &[], &["told"])
+        .pipeline("logs/away", &["second"], &[], &["away"]);
+    let run = rig.start().await;
+    assert!(matches!(
+        run.send("first", LOGS, 2).await,
+        Outcome::Rejected(_)
+    ));
+    assert_eq!(run.send("second", LOGS, 3).await, Outcome::TakenOver);
+    let rows = run.shutdown().await;
+    let told = row(&rows, "told", LOGS);
+    assert_eq!((told.dropped["permanent"], told.lost.len()), (2, 0));
+    assert_eq!(row(&rows, "away", LOGS).lost["permanent"], 3);
+}

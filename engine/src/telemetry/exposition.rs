@@ -9,10 +9,14 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry as Encoder;
 use tidegate_component::metrics::{Family, Labels, Registry, Series};
 
+/// How the names of our own metrics begin, which the Collector does not have.
+const OURS: &str = "tidegate_";
+
 /// How names and labels are written; the Collector's reader has keys of the same names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Style {
-    /// Leaves `_total` off counters' names. The Collector's default.
+    /// Leaves `_total` off counters' names. The Collector's default, for the Collector's metrics:
+    /// ours have their suffix always, as Prometheus wants it.
     pub without_type_suffix: bool,
     /// Labels that every series carries.
     pub constant_labels: Labels,
@@ -34,22 +38,51 @@ pub fn text(registry: &Registry, style: &Style) -> Result<String, std::fmt::Erro
     Ok(tidied(&text, style.without_type_suffix))
 }
 
-/// Takes empty braces off samples, and `_total` where it is not wanted: the encoder adds it to
-/// every counter.
+/// Whether a counter of this name goes without `_total`.
+fn is_bare(name: &str, without_total: bool) -> bool {
+    without_total && !name.starts_with(OURS)
+}
+
+/// Takes empty braces off samples, and makes the encoder's `_total` what is wanted: it adds it to
+/// every sample of a counter, and to none of the lines that describe one.
 fn tidied(text: &str, without_total: bool) -> String {
     let mut tidy = String::with_capacity(text.len());
-    for line in text.lines() {
-        let end = line.find(['{', ' ']).unwrap_or(line.len());
-        let (mut name, mut rest) = line.split_at(end);
-        if without_total && !line.starts_with('#') {
-            name = name.strip_suffix("_total").unwrap_or(name);
+    let mut lines = text.lines().peekable();
+    while let Some(line) = lines.next() {
+        let is_counter = is_counter(line) || lines.peek().is_some_and(|next| is_counter(next));
+        match described(line) {
+            Some((word, name, rest)) if is_counter && !is_bare(name, without_total) => {
+                tidy.extend([word, name, "_total ", rest]);
+            }
+            Some(_) => tidy.push_str(line),
+            None => {
+                let end = line.find(['{', ' ']).unwrap_or(line.len());
+                let (mut name, rest) = line.split_at(end);
+                if is_bare(name, without_total) {
+                    name = name.strip_suffix("_total").unwrap_or(name);
+                }
+                tidy.extend([name, rest.strip_prefix("{}").unwrap_or(rest)]);
+            }
         }
-        rest = rest.strip_prefix("{}").unwrap_or(rest);
-        tidy.push_str(name);
-        tidy.push_str(rest);
         tidy.push('\n');
     }
     tidy
+}
+
+/// Whether a line says that a family is one of counters.
+fn is_counter(line: &str) -> bool {
+    line.starts_with("# TYPE ") && line.ends_with(" counter")
+}
+
+/// The parts of a line that describes a family: up to the name, the name, the rest.
+fn described(line: &str) -> Option<(&str, &str, &str)> {
+    const WORD: usize = "# HELP ".len();
+    if !line.starts_with("# HELP ") && !line.starts_with("# TYPE ") {
+        return None;
+    }
+    let (word, rest) = line.split_at(WORD);
+    let (name, rest) = rest.split_once(' ')?;
+    Some((word, name, rest))
 }
 
 #[derive(Debug)]
@@ -171,6 +204,24 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("otelcol_exporter_queue_size 2\n"), "{text}");
+    }
+
+    #[test]
+    fn counters_of_our_own_end_in_total_whatever_the_style() {
+        for without_type_suffix in [false, true] {
+            let registry = registry();
+            let lost = registry.counter("tidegate_lost_items", "Items lost.", &[("reason", "x")]);
+            assert_eq!(lost.value(), 0);
+            let style = Style {
+                without_type_suffix,
+                ..Style::default()
+            };
+            let text = text(&registry, &style).unwrap();
+            let expected = "# HELP tidegate_lost_items_total Items lost.\n\
+                            # TYPE tidegate_lost_items_total counter\n\
+                            tidegate_lost_items_total{reason=\"x\"} 0\n";
+            assert!(text.contains(expected), "{text}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use tidegate_component::metrics::Metrics;
-use tidegate_component::{Gate, Intake, Promise};
+use tidegate_component::{Gate, Intake, LOST_ITEMS, LOST_ITEMS_HELP, Promise};
 use tidegate_config::Kind;
 use tidegate_pdata::Signal;
 
@@ -78,6 +78,15 @@ impl Wired {
             promise,
             closing: Arc::clone(&self.closing),
             turn: Arc::default(),
+            lost_receipts: metrics.counter(
+                LOST_ITEMS,
+                LOST_ITEMS_HELP,
+                &[
+                    ("pipeline", ""),
+                    ("signal", door.signal.name()),
+                    ("reason", "lost_receipt"),
+                ],
+            ),
             metrics,
             transport: "",
             counts: OnceLock::new(),

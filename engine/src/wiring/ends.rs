@@ -84,7 +84,7 @@ impl Ends {
             self.sinks.push(SinkEnd {
                 id: id.clone(),
                 signal,
-                panicked: context.loss("panic"),
+                panicked: context.loss("delivery_panic"),
                 sink,
             });
             End::Sink(index(self.sinks.len() - 1))

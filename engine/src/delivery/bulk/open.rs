@@ -34,12 +34,17 @@ impl Open {
 
     /// Ends what lies in an object that was committed.
     pub(super) fn committed(&mut self, sealed: &Sealed) {
-        self.end(sealed, End::Delivered { rejected: 0 }, None);
+        self.end(sealed, |_| End::Delivered { rejected: 0 }, None);
     }
 
     /// Ends what lies in an object that was given up.
     pub(super) fn given_up(&mut self, sealed: &Sealed, why: Why, error: &str) {
-        self.end(sealed, End::Dropped(why), Some(&outcome(why, error)));
+        let outcome = outcome(why, error);
+        self.end(
+            sealed,
+            |held| End::dropped(why, &held.receipt),
+            Some(&outcome),
+        );
     }
 
     /// Ends all that is open: no object has it.
@@ -47,7 +52,8 @@ impl Open {
         let mut items = 0;
         for (_, mut held) in self.0.drain() {
             items += held.items.items();
-            held.items.end(usize::MAX, End::Dropped(why));
+            let end = End::dropped(why, &held.receipt);
+            held.items.end(usize::MAX, end);
             held.receipt.settle(&outcome(why, error));
         }
         items
@@ -58,9 +64,10 @@ impl Open {
         self.0.is_empty()
     }
 
-    fn end(&mut self, sealed: &Sealed, end: End, failure: Option<&Outcome>) {
+    fn end(&mut self, sealed: &Sealed, end: impl Fn(&Held) -> End, failure: Option<&Outcome>) {
         for part in &sealed.parts {
             if let Some(held) = self.0.get_mut(&part.position) {
+                let end = end(held);
                 held.items.end(part.items, end);
                 held.failure = failure.cloned().or_else(|| held.failure.take());
                 self.close(part.position);
