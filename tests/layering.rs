@@ -8,18 +8,28 @@ const MAY_SEE: &[(&str, &[&str])] = &[
     ("pdata", &[]),
     ("document", &[]),
     ("journal", &[]),
-    ("component", &["pdata", "document"]),
+    ("component", &["pdata", "document", "journal"]),
     ("config", &["pdata", "document"]),
     ("transport", &["pdata", "document", "component"]),
     (
         "engine",
-        &["pdata", "document", "component", "config", "transport"],
+        &[
+            "pdata",
+            "document",
+            "journal",
+            "component",
+            "config",
+            "transport",
+        ],
     ),
     ("receivers", COMPONENTS),
     ("processors", COMPONENTS),
     ("exporters", COMPONENTS),
     ("connectors", COMPONENTS),
-    ("extensions", COMPONENTS),
+    (
+        "extensions",
+        &["pdata", "document", "journal", "component", "transport"],
+    ),
     // Measures from outside, so it sees nothing of what it measures.
     ("benches", &[]),
 ];

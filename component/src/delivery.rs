@@ -98,9 +98,10 @@ pub struct SendingQueue {
     /// Deliveries at a time.
     #[schemars(range(min = 1))]
     pub num_consumers: usize,
-    /// How much the queue holds, counted as `sizer` says.
+    /// How much the queue holds, counted as `sizer` says: 1000 unless told, but without a bound of its own where
+    /// there is a `storage`, which has one.
     #[schemars(range(min = 1))]
-    pub queue_size: usize,
+    pub queue_size: Option<usize>,
     /// What `queue_size` counts.
     pub sizer: Sizer,
     /// Makes the door wait while the queue is full, instead of what `on_overflow` says.
@@ -115,12 +116,17 @@ pub struct SendingQueue {
     pub batch: Option<QueueBatch>,
 }
 
+impl SendingQueue {
+    /// `queue_size` of a queue in memory where nothing is written.
+    pub const SIZE: usize = 1000;
+}
+
 impl Default for SendingQueue {
     fn default() -> Self {
         Self {
             enabled: None,
             num_consumers: 10,
-            queue_size: 1000,
+            queue_size: None,
             sizer: Sizer::default(),
             block_on_overflow: false,
             on_overflow: None,

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use tidegate_document::ComponentId;
 
 use crate::status::StatusSource;
-use crate::{StartError, Workers};
+use crate::{StartError, Storage, Workers};
 
 /// What an extension gets at its start.
 #[derive(Clone)]
@@ -24,6 +24,11 @@ pub struct ExtensionContext {
 pub trait Extension: Send + Sync {
     /// Opens what it serves.
     async fn start(&self, cx: ExtensionContext) -> Result<(), StartError>;
+
+    /// What it keeps for queues on disk, where it is a storage.
+    fn storage(&self) -> Option<Arc<dyn Storage>> {
+        None
+    }
 
     /// Closes.
     async fn stop(&self);

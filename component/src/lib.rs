@@ -18,6 +18,7 @@ mod outbox;
 mod processor;
 mod receiver;
 pub mod status;
+mod storage;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod workers;
@@ -36,6 +37,7 @@ pub use intake::{Admission, Gate, Gates, Intake, IntakePort, Offered, Promise, S
 pub use outbox::{Outbox, Reason, Reasons};
 pub use processor::{Partition, Processor};
 pub use receiver::{Receiver, ReceiverContext};
+pub use storage::Storage;
 pub use workers::{Task, WorkerPool, Workers};
 
 pub use async_trait::async_trait;

@@ -82,6 +82,7 @@ fn sink(end: &SinkEnd) -> LedgerRow {
         component: end.id.to_string(),
         signal: end.signal.name().into(),
         r#in: account.taken,
+        created: account.created,
         consumed: account.consumed,
         held: account.held,
         dropped: account.dropped,

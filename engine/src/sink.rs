@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use tidegate_component::delivery::Delivery as Keys;
 use tidegate_component::delivery::DeliveryDefaults;
 use tidegate_component::metrics::Metrics;
-use tidegate_component::{AnyExporter, ComponentId, Promise, Shared, StartError, Workers};
-use tidegate_pdata::{Batch, Budget, Refusal, Signal};
+use tidegate_component::{AnyExporter, ComponentId, Promise, Shared, StartError, Storage, Workers};
+use tidegate_pdata::{Batch, Budget, Payload, Refusal, Signal};
 use tokio::time::Instant;
 
 /// Whether a sink has room, as the door asks.
@@ -36,13 +36,42 @@ pub(crate) struct Depth {
     pub(crate) bytes: usize,
 }
 
+impl Depth {
+    /// What one batch weighs.
+    pub(crate) fn of(payload: &Payload) -> Self {
+        Self {
+            requests: 1,
+            items: payload.items(),
+            bytes: payload.bytes(),
+        }
+    }
+}
+
+impl std::ops::AddAssign for Depth {
+    fn add_assign(&mut self, more: Self) {
+        self.requests += more.requests;
+        self.items += more.items;
+        self.bytes += more.bytes;
+    }
+}
+
+impl std::ops::SubAssign for Depth {
+    fn sub_assign(&mut self, less: Self) {
+        self.requests = self.requests.saturating_sub(less.requests);
+        self.items = self.items.saturating_sub(less.items);
+        self.bytes = self.bytes.saturating_sub(less.bytes);
+    }
+}
+
 /// What became of the items that were put into a sink.
 ///
-/// `taken = consumed + dropped + held`, once it is at rest.
+/// `taken + created = consumed + dropped + held`, once it is at rest.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Account {
     /// Items put in.
     pub(crate) taken: u64,
+    /// Items that came otherwise: from former lives, or to be delivered again.
+    pub(crate) created: u64,
     /// Items delivered.
     pub(crate) consumed: u64,
     /// Items that ended here, by reason.
@@ -100,7 +129,7 @@ pub(crate) trait Sink: Send + Sync {
 }
 
 /// What the delivery of one exporter and signal is built from.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct SinkSettings {
     /// The exporter's name.
     pub(crate) id: ComponentId,
@@ -123,4 +152,6 @@ pub(crate) struct SinkSettings {
     pub(crate) metrics: Metrics,
     /// What the deliveries of this exporter share over its signals.
     pub(crate) shared: Shared,
+    /// What keeps the queue on disk, where the keys name a storage.
+    pub(crate) storage: Option<Arc<dyn Storage>>,
 }

@@ -164,6 +164,20 @@ impl Receipt {
         (Self(shares), Pending(cell))
     }
 
+    /// Adds a share for whoever passes the batch on and wants to see when it is answered for.
+    ///
+    /// It is no sender: what the senders do decides whether the batch expires. None where there
+    /// is no sender.
+    pub fn watch(&mut self) -> Option<Pending> {
+        if self.is_none() {
+            return None;
+        }
+        let (own, pending) = Self::new();
+        pending.expire();
+        self.append(own);
+        Some(pending)
+    }
+
     /// A receipt that nobody waits for.
     #[must_use]
     pub fn none() -> Self {
@@ -279,6 +293,19 @@ mod tests {
         two.expire();
         assert!(first.is_expired());
         assert!(!Receipt::none().is_expired());
+    }
+
+    #[test]
+    fn watcher_sees_the_answer_and_keeps_nothing_from_expiring() {
+        let (mut receipt, sender) = Receipt::new();
+        let watcher = receipt.watch().unwrap();
+        assert!(!receipt.is_expired());
+        sender.expire();
+        assert!(receipt.is_expired());
+        assert_eq!(watcher.now(), None);
+        receipt.settle(&Outcome::Durable);
+        assert_eq!(watcher.now(), Some(Outcome::Durable));
+        assert!(Receipt::none().watch().is_none());
     }
 
     #[tokio::test]

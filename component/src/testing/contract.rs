@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::marker::PhantomData;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use super::{ConnectorBench, FakeDoor, HereWorkers, IdleStatus, ProcessorBench};
 use super::{findings, hostile, odd, read, realistic};
 use crate::{
     AnyExporter, BuildContext, ComponentConfig, Connector, ExportError, ExporterContext, Extension,
-    ExtensionContext, Position, Processor, Promise, Receiver,
+    ExtensionContext, Position, Processor, Promise, Receiver, StartError,
 };
 
 /// Batches of each odd kind that a component is fed with.
@@ -306,16 +307,7 @@ impl<C: ComponentConfig<Builds = Arc<dyn Extension>>> Contract<'_, C> {
     pub fn extension(&self, at: impl Fn(&str) -> String) {
         self.configured("extension");
         runtime(false).block_on(async {
-            let start = async |text: &str| {
-                let extension = read::<C>(text).build(&self.context("extension"));
-                let extension = extension.unwrap_or_else(|error| panic!("`{text}`: {error}"));
-                let context = ExtensionContext {
-                    id: id::<C>(),
-                    workers: HereWorkers::workers(),
-                    status: Arc::new(IdleStatus),
-                };
-                extension.start(context).await.map(|()| extension)
-            };
+            let start = async |text: &str| self.start_extension(text).await;
             let free = std::net::TcpListener::bind("127.0.0.1:0").expect("there are free ports");
             let address = free.local_addr().expect("it is bound").to_string();
             let text = at(&address);
@@ -335,6 +327,46 @@ impl<C: ComponentConfig<Builds = Arc<dyn Extension>>> Contract<'_, C> {
                 assert!(stopped.is_ok(), "`{text}` does not stop");
             }
         });
+    }
+
+    /// Checks an extension that is a storage; `at` makes a configuration that keeps its files in
+    /// a directory, and `directory` is an empty one.
+    pub fn storage(&self, at: impl Fn(&Path) -> String, directory: &Path) {
+        self.configured("extension");
+        let text = at(directory);
+        runtime(false).block_on(async {
+            let built = read::<C>(&text).build(&self.context("extension"));
+            let storage = built.ok().and_then(|extension| extension.storage());
+            let storage = storage.expect("it is a storage before it is started");
+            assert!(storage.log("traces").is_err(), "it opens before its start");
+            for _ in 0..2 {
+                let extension = self
+                    .start_extension(&text)
+                    .await
+                    .expect("the directory is free");
+                let second = self.start_extension(&text).await;
+                let error = second.err().expect("the directory is taken");
+                let named = error.message.contains(&*directory.to_string_lossy());
+                assert!(named, "`{}` does not name the directory", error.message);
+                let storage = extension.storage().expect("it is a storage");
+                let log = storage.log("traces").expect("nobody has the log");
+                assert!(storage.log("traces").is_err(), "a log is opened twice");
+                drop(log);
+                let stopped = timeout(PATIENCE, extension.stop()).await;
+                assert!(stopped.is_ok(), "`{text}` does not stop");
+            }
+        });
+    }
+
+    async fn start_extension(&self, text: &str) -> Result<Arc<dyn Extension>, StartError> {
+        let extension = read::<C>(text).build(&self.context("extension"));
+        let extension = extension.unwrap_or_else(|error| panic!("`{text}`: {error}"));
+        let context = ExtensionContext {
+            id: id::<C>(),
+            workers: HereWorkers::workers(),
+            status: Arc::new(IdleStatus),
+        };
+        extension.start(context).await.map(|()| extension)
     }
 }
 

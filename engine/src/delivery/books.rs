@@ -35,6 +35,12 @@ pub(super) enum Why {
     Panic,
     /// Their sender, who waits for the result, gave up before they were tried.
     Expired,
+    /// They were on disk for longer than the storage's `max_age`.
+    TooOld,
+    /// Their bytes on disk are damaged, or processes died over them; they are in quarantine.
+    Damaged,
+    /// The disk would not take them.
+    Storage,
     /// Time was up at shutdown.
     Shutdown,
     /// They vanished without an ending, as with a runtime that is torn down.
@@ -43,7 +49,7 @@ pub(super) enum Why {
 
 impl Why {
     /// How many there are.
-    pub(super) const COUNT: usize = 9;
+    pub(super) const COUNT: usize = 12;
 
     const ALL: [Self; Self::COUNT] = [
         Self::QueueFull,
@@ -53,6 +59,9 @@ impl Why {
         Self::RejectedByPeer,
         Self::Panic,
         Self::Expired,
+        Self::TooOld,
+        Self::Damaged,
+        Self::Storage,
         Self::Shutdown,
         Self::Lost,
     ];
@@ -67,6 +76,9 @@ impl Why {
             Self::RejectedByPeer => "rejected_by_peer",
             Self::Panic => "panic",
             Self::Expired => "expired",
+            Self::TooOld => "max_age",
+            Self::Damaged => "damaged",
+            Self::Storage => "storage_failed",
             Self::Shutdown => "shutdown",
             Self::Lost => "lost",
         }
@@ -106,6 +118,8 @@ pub(super) struct Books {
     sizer: Sizer,
     capacity: usize,
     taken: AtomicU64,
+    /// Items that were not put: left by former lives, or delivered again.
+    created: AtomicU64,
     consumed: AtomicU64,
     lost: [AtomicU64; Why::COUNT],
     returned: [AtomicU64; Why::COUNT],
@@ -137,6 +151,7 @@ impl Books {
             sizer,
             capacity,
             taken: AtomicU64::new(0),
+            created: AtomicU64::new(0),
             consumed: AtomicU64::new(0),
             lost: [const { AtomicU64::new(0) }; Why::COUNT],
             returned: [const { AtomicU64::new(0) }; Why::COUNT],
@@ -159,18 +174,38 @@ impl Books {
 
     /// Takes a payload in. The charge's number rises with every call.
     pub(super) fn charge(self: &Arc<Self>, payload: &Payload) -> Charge {
-        let (items, bytes) = (payload.items(), payload.bytes());
-        let number = self.taken.fetch_add(items as u64, Relaxed);
-        self.requests.fetch_add(1, Relaxed);
-        self.items.fetch_add(items, Relaxed);
-        self.bytes.fetch_add(bytes, Relaxed);
+        let size = Depth::of(payload);
+        let number = self.taken.fetch_add(size.items as u64, Relaxed);
+        self.hold(size);
+        self.charge_for(number, size)
+    }
+
+    /// Counts what was not put: a record that a former life left, or one that comes again.
+    pub(super) fn create(&self, size: Depth) {
+        self.created.fetch_add(size.items as u64, Relaxed);
+        self.hold(size);
+    }
+
+    /// A charge for what is held already by a charge that was forgotten.
+    pub(super) fn recall(self: &Arc<Self>, size: Depth) -> Charge {
+        self.charge_for(self.taken.load(Relaxed), size)
+    }
+
+    fn hold(&self, size: Depth) {
+        self.requests.fetch_add(size.requests, Relaxed);
+        self.items.fetch_add(size.items, Relaxed);
+        self.bytes.fetch_add(size.bytes, Relaxed);
+    }
+
+    fn charge_for(self: &Arc<Self>, number: u64, size: Depth) -> Charge {
         Charge {
             books: Arc::clone(self),
             number,
-            requests: 1,
-            items,
-            bytes,
+            requests: size.requests,
+            items: size.items,
+            bytes: size.bytes,
             flying: false,
+            on_disk: false,
         }
     }
 
@@ -187,6 +222,11 @@ impl Books {
     /// Whether nothing more fits in.
     pub(super) fn is_full(&self) -> bool {
         self.size() >= self.capacity
+    }
+
+    /// Whether more is in than there is room for.
+    pub(super) fn is_over(&self) -> bool {
+        self.size() > self.capacity
     }
 
     /// Whether a payload does not fit in any more; one that is larger than the whole queue fits
@@ -228,6 +268,7 @@ impl Books {
         };
         Account {
             taken: self.taken.load(Relaxed),
+            created: self.created.load(Relaxed),
             consumed: self.consumed.load(Relaxed),
             dropped: by_reason(&|why| self.dropped(why)),
             lost: by_reason(&|why| self.lost[why as usize].load(Relaxed)),
@@ -316,6 +357,8 @@ pub(super) struct Charge {
     items: usize,
     bytes: usize,
     flying: bool,
+    /// Whether a record on disk stands for the items: they outlive the charge.
+    on_disk: bool,
 }
 
 impl Charge {
@@ -350,6 +393,7 @@ impl Charge {
             items,
             bytes,
             flying: false,
+            on_disk: self.on_disk,
         }
     }
 
@@ -377,6 +421,32 @@ impl Charge {
         Beyond {
             items: self.vacate(),
             books: Arc::clone(&self.books),
+        }
+    }
+
+    /// What it stands for.
+    pub(super) const fn size(&self) -> Depth {
+        Depth {
+            requests: self.requests,
+            items: self.items,
+            bytes: self.bytes,
+        }
+    }
+
+    /// Tells that the items are on disk: they stay in the books if this is dropped without an end.
+    pub(super) const fn store(&mut self) {
+        self.on_disk = true;
+    }
+
+    /// Leaves the items in the books, which a record on disk stands for.
+    pub(super) fn forget(mut self) {
+        self.leave();
+    }
+
+    fn leave(&mut self) {
+        (self.requests, self.items, self.bytes) = (0, 0, 0);
+        if std::mem::take(&mut self.flying) {
+            self.books.meters.in_flight.add(-1);
         }
     }
 
@@ -419,7 +489,9 @@ impl Charge {
 
 impl Drop for Charge {
     fn drop(&mut self) {
-        if self.items + self.requests + self.bytes > 0 || self.flying {
+        if self.on_disk {
+            self.leave();
+        } else if self.items + self.requests + self.bytes > 0 || self.flying {
             self.books
                 .end(self.items, End::Dropped(self.books.unended()));
             self.vacate();

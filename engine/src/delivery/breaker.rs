@@ -99,6 +99,16 @@ impl Breaker {
         }
     }
 
+    /// Whether calls are made as they come.
+    pub(super) fn is_closed(&self) -> bool {
+        self.state.load(Acquire) == CLOSED
+    }
+
+    /// Whether the next call that asks would be a probe.
+    pub(super) fn may_probe(&self, now: Instant) -> bool {
+        self.state.load(Acquire) == OPEN && self.rest(now).is_zero()
+    }
+
     /// How long no call will be made yet.
     pub(super) fn rest(&self, now: Instant) -> Duration {
         if self.state.load(Acquire) != OPEN {

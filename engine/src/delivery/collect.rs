@@ -7,12 +7,13 @@ use std::collections::HashMap;
 use std::sync::atomic::{
     AtomicBool, AtomicUsize, Ordering::AcqRel, Ordering::Acquire, Ordering::Release,
 };
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crossbeam_queue::SegQueue;
 use tidegate_component::delivery::Sizer;
-use tidegate_pdata::{Batch, Context, Payload, Receipt};
+use tidegate_pdata::{Batch, Context, Payload, Pending, Receipt};
 use tokio::sync::Notify;
-use tokio::time::Instant;
+use tokio::time::{Duration, Instant};
 
 use super::books::{Charge, Why};
 use super::entrance::Next;
@@ -20,6 +21,9 @@ use super::health::Health;
 use super::job::{Job, SHUTTING_DOWN};
 use super::pieces::{front, measure};
 use super::settings::Batching;
+
+/// How often the collector looks whether the batch that it sent last has been answered for.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 /// The inbox of the task that merges.
 #[derive(Debug)]
@@ -30,6 +34,10 @@ pub(super) struct Collector {
     size: AtomicUsize,
     hurry: AtomicBool,
     called: Notify,
+    /// Whether a batch goes as soon as the one before has been answered for, as senders wait.
+    prompt: bool,
+    /// The last batch that was sent on, while senders wait for what becomes of it.
+    unanswered: Mutex<Option<Pending>>,
 }
 
 /// The values of the partition's keys: none where a client sent no such key.
@@ -47,13 +55,16 @@ struct Open {
 }
 
 impl Collector {
-    pub(super) fn new(settings: Batching) -> Self {
+    /// A collector; `prompt` says that senders wait for what becomes of their data.
+    pub(super) fn new(settings: Batching, prompt: bool) -> Self {
         Self {
             settings,
             inbox: SegQueue::new(),
             size: AtomicUsize::new(0),
             hurry: AtomicBool::new(false),
             called: Notify::new(),
+            prompt,
+            unanswered: Mutex::default(),
         }
     }
 
@@ -90,13 +101,22 @@ impl Collector {
                 self.add(&mut open, job, out);
             }
             let now = Instant::now();
-            if self.is_hurried() || open.values().any(|batch| batch.until <= now) {
-                let all = self.is_hurried();
+            let all = self.is_hurried() || self.prompt && !self.is_unanswered();
+            if all || open.values().any(|batch| batch.until <= now) {
                 for (_, due) in open.extract_if(|_, batch| all || batch.until <= now) {
                     self.send(due, out);
                 }
             }
-            match open.values().map(|batch| batch.until).min() {
+            let until = open.values().map(|batch| batch.until).min();
+            // Nobody calls when an answer comes, so this looks for it.
+            let until = until.map(|at| {
+                if self.prompt {
+                    at.min(now + LOOK_AGAIN)
+                } else {
+                    at
+                }
+            });
+            match until {
                 None => self.called.notified().await,
                 Some(until) => tokio::select! {
                     () = tokio::time::sleep_until(until) => {}
@@ -104,6 +124,19 @@ impl Collector {
                 },
             }
         }
+    }
+
+    fn is_unanswered(&self) -> bool {
+        let unanswered = self.unanswered();
+        unanswered
+            .as_ref()
+            .is_some_and(|pending| pending.now().is_none())
+    }
+
+    fn unanswered(&self) -> MutexGuard<'_, Option<Pending>> {
+        self.unanswered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn is_hurried(&self) -> bool {
@@ -182,10 +215,13 @@ impl Collector {
         let Open {
             payload,
             context,
-            receipt,
+            mut receipt,
             charge,
             ..
         } = batch;
+        if self.prompt {
+            *self.unanswered() = receipt.watch();
+        }
         out.submit(Job::new(Batch::new(payload, context, receipt), charge));
     }
 

@@ -11,10 +11,15 @@ use super::breaker::Leave;
 use super::health::Fate;
 use super::job::Job;
 use super::lane::Lane;
+use super::store::Share;
 use super::waiting::For;
 
 /// The longest wait between attempts while the lane empties itself.
 pub(super) const LAST_WAIT: Duration = Duration::from_secs(1);
+
+/// How much later a batch that has failed asks a breaker again, for each failure up to so many.
+const YIELD: Duration = Duration::from_millis(50);
+const MOST_YIELDS: u32 = 20;
 
 impl Lane {
     /// Tries a batch and ends it, lets it wait, or takes it apart.
@@ -25,6 +30,11 @@ impl Lane {
             return;
         }
         let now = Instant::now();
+        if job.share().is_some_and(|share| share.is_too_old(now)) {
+            let error = "the storage keeps nothing that is so old";
+            job.dropped(Why::TooOld, error, &self.health);
+            return;
+        }
         if let Some(until) = self.held_back(now) {
             self.hold_back(job, until);
             return;
@@ -57,6 +67,9 @@ impl Lane {
     }
 
     fn hold_back(&self, job: Job, until: Instant) {
+        // Those that have not failed yet go first, as a batch that the peer can never take would
+        // else be every probe there is.
+        let until = until + YIELD * job.failures.min(MOST_YIELDS);
         let allowed = match (&self.entrance.settings.retry, job.began) {
             (Some(backoff), Some(began)) => backoff.allows(began, until),
             _ => true,
@@ -71,6 +84,8 @@ impl Lane {
 
     /// Makes one call and tells the breaker.
     pub(super) async fn call(&self, job: &Job) -> Result<Delivered, Failure> {
+        // Whoever dies of it is to know what it died of.
+        let _flight = job.share().and_then(Share::fly);
         let call = self.exporter.export(job.batch());
         let result = attempt(call, self.entrance.settings.timeout, &self.name).await;
         let now = Instant::now();

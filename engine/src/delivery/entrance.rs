@@ -10,6 +10,7 @@ use super::collect::Collector;
 use super::health::Health;
 use super::job::{Job, QUEUE_FULL, outcome};
 use super::settings::{Overflow, Settings};
+use super::store::Store;
 use crate::sink::Room;
 
 /// What lies behind an entrance.
@@ -28,14 +29,20 @@ pub(super) struct Entrance {
     pub(super) settings: Settings,
     pub(super) books: Arc<Books>,
     pub(super) collector: Option<Collector>,
+    /// What keeps the queue on disk.
+    pub(super) store: Option<Arc<Store>>,
 }
 
 impl Entrance {
-    pub(super) fn new(settings: Settings, books: Arc<Books>) -> Self {
+    pub(super) fn new(settings: Settings, books: Arc<Books>, store: Option<Arc<Store>>) -> Self {
         Self {
-            collector: settings.batch.clone().map(Collector::new),
+            collector: settings.batch.clone().map(|batch| {
+                // Senders wait for a disk, not for somebody's interval.
+                Collector::new(batch, store.is_some())
+            }),
             settings,
             books,
+            store,
         }
     }
 
@@ -56,7 +63,8 @@ impl Entrance {
             Overflow::DropOldest => self.make_room(&batch, next),
         }
         let charge = self.books.charge(batch.payload());
-        if !self.settings.carries {
+        // A record on disk answers for it, but not before it is written.
+        if !self.settings.carries && self.store.is_none() {
             batch.receipt_mut().settle_in_place(&Outcome::TakenOver);
         }
         let job = Job::new(batch, charge);
@@ -70,25 +78,55 @@ impl Entrance {
     pub(super) fn room(&self, refusal: impl FnOnce() -> Refusal) -> Room {
         match self.settings.overflow {
             Overflow::DropNew | Overflow::DropOldest => Room::Free,
-            Overflow::Refuse | Overflow::Wait if !self.books.is_full() => Room::Free,
+            Overflow::Refuse | Overflow::Wait if !self.is_full() => Room::Free,
             Overflow::Refuse => Room::Refused(refusal()),
             Overflow::Wait => Room::Later,
         }
     }
 
     /// What a kept outcome is worth.
-    pub(super) const fn promise(&self) -> Promise {
-        if self.settings.carries {
-            Promise::Delivered
-        } else {
-            Promise::Memory
+    pub(super) fn promise(&self) -> Promise {
+        match &self.store {
+            _ if self.settings.carries => Promise::Delivered,
+            Some(store) => store.promise(),
+            None => Promise::Memory,
         }
+    }
+
+    /// Whether the configuration asks for more than memory.
+    pub(super) fn binds(&self) -> bool {
+        self.promise() > Promise::Memory && (self.settings.binds || self.store.is_some())
+    }
+
+    /// What a sender is told whose data is on disk.
+    pub(super) fn stored(&self) -> Outcome {
+        match self.promise() {
+            Promise::Memory => Outcome::TakenOver,
+            Promise::Durable | Promise::Delivered => Outcome::Durable,
+        }
+    }
+
+    /// Whether the oldest are to be dropped until the rest fits.
+    pub(super) fn is_over(&self) -> bool {
+        let Some(store) = &self.store else {
+            return false;
+        };
+        self.settings.overflow == Overflow::DropOldest
+            && (self.books.is_over() || !store.has_room())
+    }
+
+    fn is_full(&self) -> bool {
+        self.books.is_full() || self.store.as_ref().is_some_and(|store| !store.has_room())
     }
 
     /// Drops the oldest batches until one more fits, or none is left that is not being delivered.
     fn make_room(&self, batch: &Batch, next: &impl Next) {
         while self.books.overflows(batch.payload()) {
             let Some(oldest) = next.withdraw() else {
+                // What is on disk alone is dropped by its reader.
+                if let Some(store) = &self.store {
+                    store.call();
+                }
                 return;
             };
             oldest.dropped(Why::QueueFull, QUEUE_FULL, next.health());

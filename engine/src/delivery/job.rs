@@ -8,6 +8,8 @@ use tokio::time::Instant;
 
 use super::books::{Charge, End, Why};
 use super::health::Health;
+use super::store::{Rest, Share};
+use crate::sink::Depth;
 
 /// Calls that the isolation of bad records may cost a batch, beyond its first.
 pub(super) const EXTRA_CALLS: u32 = 64;
@@ -18,6 +20,9 @@ pub(super) const COME_AGAIN: Duration = Duration::from_secs(1);
 /// What is said of a queue that has no room.
 pub(super) const QUEUE_FULL: &str = "the sending queue is full";
 
+/// What is said to a sender that waits for a delivery which is put off.
+pub(super) const ON_DISK: &str = "the batch is on disk and not delivered yet";
+
 /// What is said to those whose data is cut off at the end.
 pub(super) const SHUTTING_DOWN: &str = "shutting down";
 
@@ -26,6 +31,8 @@ pub(super) const SHUTTING_DOWN: &str = "shutting down";
 pub(super) struct Job {
     batch: Batch,
     charge: Charge,
+    /// Its part of the record that keeps it on disk.
+    share: Option<Share>,
     /// Attempts that failed in a way that another may not.
     pub(super) failures: u32,
     /// When it was first tried.
@@ -39,6 +46,7 @@ impl Job {
         Self {
             batch,
             charge,
+            share: None,
             failures: 0,
             began: None,
             calls: EXTRA_CALLS,
@@ -65,19 +73,68 @@ impl Job {
         *self.began.get_or_insert(now)
     }
 
+    /// What it weighs.
+    pub(super) const fn size(&self) -> Depth {
+        self.charge.size()
+    }
+
+    /// Ties it to a record on disk, which stands for it from here on.
+    pub(super) fn store(&mut self, share: Share) {
+        self.charge.store();
+        self.share = Some(share);
+    }
+
+    /// Its part of the record that keeps it on disk.
+    pub(super) const fn share(&self) -> Option<&Share> {
+        self.share.as_ref()
+    }
+
+    /// Settles what is owed for it, before it has ended.
+    pub(super) fn settle(&mut self, outcome: &Outcome) {
+        self.batch.receipt_mut().settle_in_place(outcome);
+    }
+
+    /// Lets it go, as its record is on disk alone from here on.
+    pub(super) fn forget(self) {
+        self.charge.forget();
+        let later = Outcome::Refused(Refusal::new(ON_DISK, COME_AGAIN));
+        self.batch.into_parts().2.settle(&later);
+    }
+
+    /// Leaves it on disk, to come back as `rest` says, or with those that have not been tried.
+    pub(super) fn leave(mut self, rest: Option<Rest>) {
+        if let (Some(share), Some(rest)) = (&self.share, rest) {
+            share.rest(rest);
+        }
+        // Books and record learn of it as the rest is dropped.
+        self.settle(&Outcome::Refused(Refusal::new(ON_DISK, COME_AGAIN)));
+    }
+
     /// Ends it as delivered, but for what the peer rejected.
     pub(super) fn delivered(self, delivered: &Delivered, health: &Health) {
         health.rejected(delivered);
+        let size = self.size();
         self.charge.end(End::Delivered {
             rejected: delivered.rejected,
         });
+        if let Some(share) = self.share {
+            share.end(size);
+        }
         self.batch.into_parts().2.settle(&Outcome::Delivered);
     }
 
     /// Ends it as dropped; `error` is what the log and a sender that still waits are told.
     pub(super) fn dropped(self, why: Why, error: &str, health: &Health) {
+        if self.share.is_some() && matches!(why, Why::Shutdown | Why::Lost) {
+            self.leave(None);
+            return;
+        }
         health.lost(why, self.items(), error);
+        let size = self.size();
         self.charge.end(End::dropped(why, self.batch.receipt()));
+        if let Some(share) = self.share {
+            share.end(size);
+        }
         self.batch.into_parts().2.settle(&outcome(why, error));
     }
 
@@ -87,12 +144,15 @@ impl Job {
     pub(super) fn cut(&mut self, front: Payload, rest: Payload) -> Self {
         let part = Self {
             charge: self.charge.split_off(front.items()),
+            share: self.share.as_ref().map(Share::part),
             batch: Batch::new(
                 front,
                 self.batch.context().clone(),
                 self.batch.receipt().fork(),
             ),
-            ..*self
+            failures: self.failures,
+            began: self.began,
+            calls: self.calls,
         };
         self.batch.set_payload(rest);
         part
@@ -109,10 +169,13 @@ impl Job {
 pub(super) fn outcome(why: Why, error: &str) -> Outcome {
     let refused = |reason| Outcome::Refused(Refusal::new(reason, COME_AGAIN));
     match why {
-        Why::Permanent | Why::RejectedByPeer | Why::Panic => Outcome::Rejected(error.into()),
+        Why::Permanent | Why::RejectedByPeer | Why::Panic | Why::Damaged => {
+            Outcome::Rejected(error.into())
+        }
         Why::QueueFull => refused(QUEUE_FULL),
         Why::RetryExhausted | Why::RetryOff => refused("the exporter cannot deliver"),
-        Why::Expired => refused("the time for an answer is over"),
+        Why::Storage => refused("the disk queue cannot be written"),
+        Why::Expired | Why::TooOld => refused("the time for an answer is over"),
         Why::Shutdown => refused(SHUTTING_DOWN),
         Why::Lost => Outcome::Lost,
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use tidegate_component::{Exporter, Workers};
+use tidegate_component::{Exporter, StartError, Workers};
 use tidegate_pdata::{Batch, Refusal};
 use tokio::time::Instant;
 
@@ -16,11 +16,15 @@ use super::handover::{Handover, Seat};
 use super::health::Health;
 use super::job::{COME_AGAIN, EXTRA_CALLS, Job, QUEUE_FULL, SHUTTING_DOWN};
 use super::settings::Settings;
+use super::store::{Reader, Store};
 use super::tasks::Tasks;
 use super::waiting::{For, Waiting};
 
 /// How long what was cut off at the deadline may take to count itself.
 pub(super) const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// How often a drain looks how it stands.
+const GLANCE: Duration = Duration::from_millis(20);
 
 const RUNNING: u8 = 0;
 const DRAINING: u8 = 1;
@@ -49,6 +53,7 @@ impl Lane {
         exporter: Arc<dyn Exporter>,
         settings: Settings,
         books: Arc<Books>,
+        store: Option<Arc<Store>>,
         health: Health,
         workers: Workers,
     ) -> Arc<Self> {
@@ -56,7 +61,7 @@ impl Lane {
         Arc::new_cyclic(|this| Self {
             handover: Handover::new(settings.consumers, tasks.workers().count(), tasks.home()),
             breaker: Breaker::new(books.meters().breaker.clone()),
-            entrance: Entrance::new(settings, books),
+            entrance: Entrance::new(settings, books, store),
             tasks,
             waiting: Waiting::default(),
             patience: AtomicU32::new(EXTRA_CALLS),
@@ -69,7 +74,17 @@ impl Lane {
     }
 
     /// Starts what runs beside the consumers, which start when they are needed.
-    pub(super) fn start(&self) {
+    ///
+    /// # Errors
+    /// When the log of a queue on disk cannot be opened.
+    pub(super) fn start(&self) -> Result<(), StartError> {
+        if let Some(store) = &self.entrance.store {
+            store.open()?;
+            let reader = self.itself().and_then(|lane| Reader::new(lane, store));
+            if let Some(reader) = reader {
+                self.tasks.spawn(self.tasks.home(), reader.run());
+            }
+        }
         self.spawn(self.tasks.home(), |lane| async move {
             loop {
                 lane.waiting.due().await;
@@ -85,6 +100,7 @@ impl Lane {
                 }
             });
         }
+        Ok(())
     }
 
     /// Takes a batch, whatever the queue holds.
@@ -100,6 +116,21 @@ impl Lane {
         )
     }
 
+    /// Hands a batch to the consumers; those of worker `near` are asked first.
+    pub(super) fn ready(&self, job: Job, near: usize) {
+        if let Some(seat) = self.handover.put(job, near) {
+            self.start_consumer(seat);
+        }
+        if self.phase.load(Acquire) == HALTED {
+            self.cut_off();
+        }
+    }
+
+    /// A handle of itself, as long as there is another.
+    pub(super) fn itself(&self) -> Option<Arc<Self>> {
+        self.this.upgrade()
+    }
+
     fn submit_again(&self, job: Job) {
         if let Some(seat) = self.handover.put_again(job, self.near()) {
             self.start_consumer(seat);
@@ -107,12 +138,15 @@ impl Lane {
     }
 
     /// The worker whose consumers are asked first.
-    fn near(&self) -> usize {
+    pub(super) fn near(&self) -> usize {
         self.tasks.workers().current().unwrap_or(self.tasks.home())
     }
 
     /// Lets what waited for the breaker go.
     pub(super) fn release_breaker(&self) {
+        if let Some(store) = &self.entrance.store {
+            store.call();
+        }
         for job in self.waiting.take_held_by_breaker() {
             self.submit_again(job);
         }
@@ -125,13 +159,16 @@ impl Lane {
 
     /// Lets a batch wait; what comes when time is up is not kept.
     pub(super) fn wait(&self, job: Job, due: Instant, reason: For) {
+        let Some(job) = self.set_aside(job, due, reason) else {
+            return;
+        };
         self.waiting.put(job, due, reason);
         if self.phase.load(Acquire) == HALTED {
             self.cut_off();
         }
     }
 
-    /// Delivers what is inside until `deadline`, then counts the rest as dropped.
+    /// Delivers what is inside until `deadline`, then leaves the rest on disk or counts it as dropped.
     pub(super) async fn drain(&self, deadline: Instant) {
         self.phase.store(DRAINING, Release);
         if let Some(collector) = &self.entrance.collector {
@@ -140,7 +177,9 @@ impl Lane {
         for job in self.waiting.take_all() {
             self.submit_again(job);
         }
-        if tokio::time::timeout_at(deadline, self.entrance.books.emptied())
+        if let Some(store) = &self.entrance.store {
+            self.drain_store(store, deadline).await;
+        } else if tokio::time::timeout_at(deadline, self.entrance.books.emptied())
             .await
             .is_err()
         {
@@ -155,6 +194,30 @@ impl Lane {
         }
         self.handover.close();
         self.tasks.abort();
+    }
+
+    /// Delivers while the peer takes what it gets, then leaves the rest where it is safe.
+    async fn drain_store(&self, store: &Store, deadline: Instant) {
+        let books = &self.entrance.books;
+        let emptied = async {
+            while self.health.error().is_none() {
+                let emptied = tokio::time::timeout(GLANCE, books.emptied());
+                if emptied.await.is_ok() {
+                    return;
+                }
+            }
+        };
+        let _ = tokio::time::timeout_at(deadline, emptied).await;
+        self.phase.store(HALTED, Release);
+        store.halt();
+        self.cut_off();
+        // What is under way may still arrive; cut off, it would come twice.
+        let landed = async {
+            while !store.is_at_rest() {
+                tokio::time::sleep(GLANCE).await;
+            }
+        };
+        let _ = tokio::time::timeout_at(deadline, landed).await;
     }
 
     /// Drops all that no consumer has in hand.
@@ -198,8 +261,13 @@ impl Lane {
 
 impl Next for Lane {
     fn submit(&self, job: Job) {
-        if let Some(seat) = self.handover.put(job, self.near()) {
-            self.start_consumer(seat);
+        match &self.entrance.store {
+            Some(store) => self.store_first(store, job),
+            None => {
+                if let Some(seat) = self.handover.put(job, self.near()) {
+                    self.start_consumer(seat);
+                }
+            }
         }
     }
 

@@ -11,6 +11,7 @@ use super::books::Books;
 use super::health::Health as Pulse;
 use super::lane::Lane;
 use super::settings::Settings;
+use super::store::Store;
 use crate::sink::{Account, Depth, Health, Room, Sink, SinkSettings};
 
 /// A lane as the graph sees it.
@@ -26,7 +27,10 @@ impl Remote {
         let name: Arc<str> = around.id.as_str().into();
         let health = Pulse::new(Arc::clone(&name), around.signal.name());
         let workers = around.workers.clone();
-        Self(Lane::new(name, exporter, settings, books, health, workers))
+        let store = Store::of(around, &books);
+        Self(Lane::new(
+            name, exporter, settings, books, store, health, workers,
+        ))
     }
 }
 
@@ -45,7 +49,7 @@ impl Sink for Remote {
     }
 
     fn binds(&self) -> bool {
-        self.0.entrance.settings.binds
+        self.0.entrance.binds()
     }
 
     fn depth(&self) -> Depth {
@@ -63,8 +67,7 @@ impl Sink for Remote {
     }
 
     async fn start(&self) -> Result<(), StartError> {
-        self.0.start();
-        Ok(())
+        self.0.start()
     }
 
     async fn drain(&self, deadline: Instant) {

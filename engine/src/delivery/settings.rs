@@ -104,15 +104,15 @@ impl Settings {
             }
         };
         positive("num_consumers", queue.num_consumers);
-        positive("queue_size", queue.queue_size);
-        if queue.storage.is_some() {
-            errors.push(
-                BuildError::at("sending_queue::storage", "queues on disk are not built yet")
-                    .remedy("take the key out; the queue is then in memory"),
-            );
-        }
+        // A storage has a bound of its own, in what matters to a disk.
+        let unset = match queue.storage {
+            Some(_) => usize::MAX,
+            None => SendingQueue::SIZE,
+        };
+        let size = queue.queue_size.unwrap_or(unset);
+        positive("queue_size", size);
         self.consumers = queue.num_consumers;
-        self.capacity = queue.queue_size;
+        self.capacity = size;
         self.sizer = queue.sizer;
         self.carries = queue.wait_for_result;
         self.binds = queue.wait_for_result;
@@ -121,13 +121,17 @@ impl Settings {
             (false, Some(OnOverflow::Refuse)) => Overflow::Refuse,
             (false, Some(OnOverflow::DropNew)) => Overflow::DropNew,
             (false, Some(OnOverflow::DropOldest)) => Overflow::DropOldest,
-            (false, None) if alone => Overflow::Refuse,
+            (false, None) if alone || queue.storage.is_some() => Overflow::Refuse,
             (false, None) => Overflow::DropNew,
         };
         self.batch = queue
             .batch
             .as_ref()
-            .map(|batch| batching(batch, queue, errors));
+            .map(|batch| batching(batch, (queue.sizer, size), errors));
+        if let (Some(_), Some(retry)) = (&queue.storage, &mut self.retry) {
+            // What is on disk is kept until the storage's own bounds, however long the peer is away.
+            retry.total = None;
+        }
     }
 }
 
@@ -182,7 +186,11 @@ fn retry(written: Option<Retry>, default: bool, errors: &mut Vec<BuildError>) ->
     })
 }
 
-fn batching(batch: &QueueBatch, queue: &SendingQueue, errors: &mut Vec<BuildError>) -> Batching {
+fn batching(
+    batch: &QueueBatch,
+    (sizer_of_queue, queue_size): (Sizer, usize),
+    errors: &mut Vec<BuildError>,
+) -> Batching {
     let mut check = |key: &str, holds: bool, message: &str| {
         if !holds {
             let path = format!("sending_queue::batch::{key}");
@@ -190,7 +198,7 @@ fn batching(batch: &QueueBatch, queue: &SendingQueue, errors: &mut Vec<BuildErro
         }
     };
     let flush = Duration::from(batch.flush_timeout);
-    let sizer = batch.sizer.unwrap_or(match queue.sizer {
+    let sizer = batch.sizer.unwrap_or(match sizer_of_queue {
         Sizer::Requests => Sizer::Items,
         same => same,
     });
@@ -203,7 +211,7 @@ fn batching(batch: &QueueBatch, queue: &SendingQueue, errors: &mut Vec<BuildErro
     );
     check(
         "min_size",
-        sizer != queue.sizer || batch.min_size <= queue.queue_size,
+        sizer != sizer_of_queue || batch.min_size <= queue_size,
         "must not be more than queue_size: the queue could never hold that much",
     );
     let keys: Box<[String]> = batch

@@ -59,12 +59,12 @@ impl Waiting {
         inner.forget(due)
     }
 
-    /// Takes what waits for the breaker alone.
+    /// Takes what waits for the breaker alone and has not failed yet; what has failed keeps its time.
     pub(super) fn take_held_by_breaker(&self) -> Vec<Job> {
         let mut inner = self.lock();
         let (held, rest) = std::mem::take(&mut inner.due)
             .into_iter()
-            .partition(|(_, (reason, _))| *reason == For::Breaker);
+            .partition(|(_, (reason, job))| *reason == For::Breaker && job.failures == 0);
         inner.due = rest;
         inner.forget(held)
     }

@@ -180,7 +180,10 @@ service:
     assert_eq!(found, [""; 0]);
     let plan = plan.unwrap();
     let otlp = &plan.parts.exporters[&"otlp".parse().unwrap()];
-    assert_eq!(otlp.keys.sending_queue.as_ref().unwrap().queue_size, 5);
+    assert_eq!(
+        otlp.keys.sending_queue.as_ref().unwrap().queue_size,
+        Some(5)
+    );
     assert_eq!(
         plan.promises().collect::<Vec<_>>(),
         [("traces", Promise::Memory)]

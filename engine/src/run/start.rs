@@ -140,8 +140,28 @@ impl Running {
             let result = end.sink.start().await;
             result.map_err(|error| StartFailure::started(Kind::Exporter, &end.id, error))?;
         }
+        self.report_unclaimed();
         self.install().await?;
         self.start_receivers(parts, around, started).await
+    }
+
+    /// Tells of queues on disk that belong to no exporter any more.
+    fn report_unclaimed(&self) {
+        for (id, extension) in &self.wired.extensions {
+            let Some(storage) = extension.storage() else {
+                continue;
+            };
+            for log in storage.unclaimed().unwrap_or_default() {
+                tracing::warn!(
+                    storage = %id,
+                    log = log.name,
+                    bytes = log.bytes,
+                    directory = %log.directory.display(),
+                    "a queue on disk belongs to no exporter; it is kept: name the exporter again to deliver it, \
+                     or take it out with `tidegate queue export`"
+                );
+            }
+        }
     }
 
     /// Has every worker build its part.

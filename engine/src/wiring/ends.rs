@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tidegate_component::{AnyExporter, BuildContext, BuildError, ComponentId, Promise, Shared};
+use tidegate_component::{
+    AnyExporter, BuildContext, BuildError, ComponentId, Extension, Promise, Shared, Storage,
+};
 use tidegate_config::Kind;
 use tidegate_pdata::{Signal, Signals};
 
@@ -21,7 +23,12 @@ pub(super) struct Ends {
 }
 
 impl Ends {
-    pub(super) fn build(parts: &Parts, around: &Surroundings, faults: &mut Vec<Fault>) -> Self {
+    pub(super) fn build(
+        parts: &Parts,
+        extensions: &[(ComponentId, Arc<dyn Extension>)],
+        around: &Surroundings,
+        faults: &mut Vec<Fault>,
+    ) -> Self {
         let mut ends = Self::default();
         for (id, part) in &parts.exporters {
             let wanted = Signal::ALL
@@ -38,10 +45,21 @@ impl Ends {
                     continue;
                 }
             };
-            let shared = Shared::default();
+            let storage = match storage(part, extensions) {
+                Ok(storage) => storage,
+                Err(error) => {
+                    faults.push(fault(id, error));
+                    continue;
+                }
+            };
+            let common = Common {
+                exporter: &exporter,
+                shared: Shared::default(),
+                storage,
+            };
             for signal in Signal::ALL {
                 if used(parts, id, signal) {
-                    let end = ends.end(parts, (id, part), (&exporter, &shared), signal, around);
+                    let end = ends.end(parts, (id, part), &common, signal, around);
                     if let Err(errors) = end {
                         faults.extend(errors.into_iter().map(|error| fault(id, error)));
                         // The same keys serve every signal: one report is enough.
@@ -58,12 +76,12 @@ impl Ends {
         &mut self,
         parts: &Parts,
         (id, part): (&ComponentId, &ExporterPart),
-        (exporter, shared): (&AnyExporter, &Shared),
+        common: &Common,
         signal: Signal,
         around: &Surroundings,
     ) -> Result<(), Vec<BuildError>> {
         let context = signal_context(Kind::Exporter, id, signal, around);
-        let end = if let AnyExporter::Inline(exporter) = exporter {
+        let end = if let AnyExporter::Inline(exporter) = common.exporter {
             self.inlines
                 .push(InlineEnd::new(&context, signal, Arc::clone(exporter)));
             End::Inline(index(self.inlines.len() - 1))
@@ -71,14 +89,15 @@ impl Ends {
             let settings = SinkSettings {
                 id: id.clone(),
                 signal,
-                exporter: exporter.clone(),
+                exporter: common.exporter.clone(),
                 keys: part.keys.clone(),
                 defaults: part.defaults,
                 alone: alone(parts, id, signal),
                 workers: around.workers.clone(),
                 budget: Arc::clone(&around.budget),
                 metrics: context.metrics.clone(),
-                shared: shared.clone(),
+                shared: common.shared.clone(),
+                storage: common.storage.clone(),
             };
             let sink = (around.sink)(settings)?;
             self.sinks.push(SinkEnd {
@@ -114,6 +133,36 @@ impl Ends {
             End::Inline(_) | End::Node(_) => (Promise::Delivered, Promise::Memory),
         }
     }
+}
+
+/// What the ends of one exporter have in common.
+struct Common<'a> {
+    exporter: &'a AnyExporter,
+    shared: Shared,
+    storage: Option<Arc<dyn Storage>>,
+}
+
+/// The storage that an exporter's queue is to stand on.
+fn storage(
+    part: &ExporterPart,
+    extensions: &[(ComponentId, Arc<dyn Extension>)],
+) -> Result<Option<Arc<dyn Storage>>, BuildError> {
+    let queue = part.keys.sending_queue.as_ref();
+    let queue = queue.filter(|queue| queue.enabled != Some(false));
+    let Some(wanted) = queue.and_then(|queue| queue.storage.as_ref()) else {
+        return Ok(None);
+    };
+    let at = "sending_queue::storage";
+    let Some((_, extension)) = extensions.iter().find(|(id, _)| id == wanted) else {
+        let message = format!("there is no extension `{wanted}` in the service");
+        let remedy = "define it under `extensions` and name it in `service::extensions`";
+        return Err(BuildError::at(at, message).remedy(remedy));
+    };
+    let storage = extension.storage();
+    storage.map(Some).ok_or_else(|| {
+        let message = format!("the extension `{wanted}` stores nothing");
+        BuildError::at(at, message).remedy("name a `file_storage`")
+    })
 }
 
 fn fault(id: &ComponentId, error: BuildError) -> Fault {

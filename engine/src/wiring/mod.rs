@@ -76,15 +76,15 @@ impl Trial {
     fn of(parts: &Parts, around: &Surroundings) -> Self {
         let mut faults = Vec::new();
         let order = order::order(parts);
-        let ends = Ends::build(parts, around, &mut faults);
-        let plans = nodes::plan(parts, &order, &ends, around, &mut faults);
-        let receivers = build_all(Kind::Receiver, &parts.receivers, around, &mut faults);
         let extensions = build_all(
             Kind::Extension,
             parts.extensions.iter().map(|(id, factory)| (id, factory)),
             around,
             &mut faults,
         );
+        let ends = Ends::build(parts, &extensions, around, &mut faults);
+        let plans = nodes::plan(parts, &order, &ends, around, &mut faults);
+        let receivers = build_all(Kind::Receiver, &parts.receivers, around, &mut faults);
         Self {
             order,
             ends,

@@ -2,6 +2,10 @@
 //!
 //! Merging appends segments and copies no bytes; only `send_batch_max_size` cuts inside a
 //! request. Each worker collects for itself.
+//!
+//! Where senders wait for more than memory, a batch goes as soon as the one before it has been
+//! answered for (as Nagle's algorithm does for packets, RFC 896): nobody waits longer than one
+//! sync of the disk needs, and what comes meanwhile shares the next.
 
 mod config;
 #[cfg(test)]
@@ -14,10 +18,13 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use hashbrown::HashMap;
 use tidegate_component::metrics::{Counter, Gauge, Histogram};
 use tidegate_component::{BuildContext, Outbox, Processor, Promise, Reason};
-use tidegate_pdata::{Batch, Context, Outcome, Payload, Receipt, Signal};
+use tidegate_pdata::{Batch, Context, Outcome, Payload, Pending, Receipt, Signal};
 use tokio::time::{Duration, Instant};
 
 pub use config::Config;
+
+/// How often a batch looks whether the one before it has been answered for.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 /// What one worker's instance collects, by the client metadata that keeps batches apart.
 struct Batcher {
@@ -50,6 +57,7 @@ struct Cardinality {
 }
 
 struct Metrics {
+    by_answer: Counter,
     by_size: Counter,
     by_timeout: Counter,
     size: Histogram,
@@ -63,6 +71,8 @@ struct Group {
     receipt: Receipt,
     /// When the oldest of it must go on.
     due: Option<Instant>,
+    /// The last batch that was sent, while senders wait for what becomes of it.
+    unanswered: Option<Pending>,
 }
 
 impl Batcher {
@@ -151,11 +161,13 @@ impl Processor for Batcher {
         if let Some(group) = self.groups.get_mut(&key) {
             group.add(batch, self.limits.timeout);
             group.send_by_size(self.limits, &self.metrics, out);
+            group.send_by_answer(self.limits, &self.metrics, out);
         }
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.groups.values().filter_map(|group| group.due).min()
+        let groups = self.groups.values();
+        groups.filter_map(|group| group.deadline(self.limits)).min()
     }
 
     fn flush(&mut self, now: Instant, out: &mut Outbox) {
@@ -163,6 +175,7 @@ impl Processor for Batcher {
             if group.due.is_some_and(|due| due <= now) {
                 group.send_by_timeout(self.limits, &self.metrics, out);
             }
+            group.send_by_answer(self.limits, &self.metrics, out);
         }
     }
 
@@ -190,6 +203,7 @@ impl Group {
             context,
             receipt: Receipt::none(),
             due: None,
+            unanswered: None,
         }
     }
 
@@ -211,6 +225,28 @@ impl Group {
         };
         if self.payload.items() >= enough {
             self.send(enough, limits, (metrics, &metrics.by_size), out);
+        }
+    }
+
+    /// Sends what has gathered while the batch before was under way, once that is answered for.
+    fn send_by_answer(&mut self, limits: Limits, metrics: &Metrics, out: &mut Outbox) {
+        if limits.carries && !self.payload.is_empty() && !self.is_unanswered() {
+            self.send(0, limits, (metrics, &metrics.by_answer), out);
+        }
+    }
+
+    fn is_unanswered(&self) -> bool {
+        let pending = self.unanswered.as_ref();
+        pending.is_some_and(|pending| pending.now().is_none())
+    }
+
+    /// When to look at it next.
+    fn deadline(&self, limits: Limits) -> Option<Instant> {
+        let due = self.due?;
+        // Nobody calls when an answer comes, so this looks for it.
+        match limits.carries {
+            true => Some(due.min(Instant::now() + LOOK_AGAIN)),
+            false => Some(due),
         }
     }
 
@@ -239,10 +275,13 @@ impl Group {
         let mut pieces = pieces.into_iter().peekable();
         while let Some(piece) = pieces.next_if(|_| left >= enough) {
             left -= piece.items();
-            let receipt = match pieces.peek() {
+            let mut receipt = match pieces.peek() {
                 Some(_) => self.receipt.fork(),
                 None => std::mem::take(&mut self.receipt),
             };
+            if limits.carries {
+                self.unanswered = receipt.watch();
+            }
             sent.add(1);
             metrics.size.observe(piece.items() as f64);
             metrics.bytes.observe(piece.bytes() as f64);
@@ -257,6 +296,11 @@ impl Group {
 impl Metrics {
     fn new(cx: &BuildContext) -> Self {
         Self {
+            by_answer: cx.metrics.counter(
+                "tidegate_processor_batch_answer_trigger_send",
+                "Batches sent because the one before had been answered for.",
+                &[],
+            ),
             by_size: cx.metrics.counter(
                 "otelcol_processor_batch_batch_size_trigger_send",
                 "Batches sent because they were large enough.",

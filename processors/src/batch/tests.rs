@@ -94,6 +94,9 @@ async fn carries_receipts_where_the_pipeline_promises_more() {
     let mut out = Outbox::default();
     let (first, one) = batch(2, Context::default());
     let (second, two) = batch(2, Context::default());
+    let (early, _) = batch(1, Context::default());
+    processor.process(early, &mut out);
+    let under_way = out.take();
     processor.process(first, &mut out);
     processor.process(second, &mut out);
     assert_eq!(one.now(), None);
@@ -102,6 +105,7 @@ async fn carries_receipts_where_the_pipeline_promises_more() {
     }
     // One span is still held, and it may be of either sender.
     assert_eq!(two.now(), None);
+    drop(under_way);
     processor.flush(Instant::now() + Duration::from_secs(1), &mut out);
     for batch in out.take() {
         batch.into_parts().2.settle(&Outcome::Durable);
@@ -185,4 +189,43 @@ async fn request_of_many_times_the_maximum_goes_out_in_order_and_whole() {
     }
     assert_eq!(seen, names(&expected));
     assert_eq!(pending.now(), Some(Outcome::Delivered));
+}
+
+#[tokio::test(start_paused = true)]
+async fn first_batch_goes_at_once_where_its_sender_waits_and_the_next_when_that_is_answered() {
+    let mut processor = build(serde_json::json!({}), Promise::Durable);
+    let mut out = Outbox::default();
+    let (first, one) = batch(1, Context::default());
+    processor.process(first, &mut out);
+    let sent = out.take();
+    assert_eq!(sent.len(), 1);
+    for _ in 0..2 {
+        let (next, _) = batch(1, Context::default());
+        processor.process(next, &mut out);
+    }
+    let look = processor.deadline().unwrap();
+    assert!(look <= Instant::now() + Duration::from_millis(1));
+    processor.flush(look, &mut out);
+    assert!(out.take().is_empty());
+    for batch in sent {
+        batch.into_parts().2.settle(&Outcome::Durable);
+    }
+    assert_eq!(one.now(), Some(Outcome::Durable));
+    processor.flush(look, &mut out);
+    let sent = out.take();
+    assert_eq!((sent.len(), sent[0].items()), (1, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn batch_that_is_never_answered_does_not_hold_up_the_next_for_longer_than_the_timeout() {
+    let mut processor = build(serde_json::json!({"timeout": "50ms"}), Promise::Durable);
+    let mut out = Outbox::default();
+    for _ in 0..2 {
+        let (next, _) = batch(1, Context::default());
+        processor.process(next, &mut out);
+    }
+    let stuck = out.take();
+    assert_eq!(stuck.len(), 1);
+    processor.flush(Instant::now() + Duration::from_millis(50), &mut out);
+    assert_eq!(out.take().len(), 1);
 }

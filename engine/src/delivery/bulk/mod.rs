@@ -59,7 +59,7 @@ impl Bulk {
         driver.join(Arc::clone(&books));
         let signal = around.signal;
         Self {
-            entrance: Arc::new(Entrance::new(settings, books)),
+            entrance: Arc::new(Entrance::new(settings, books, None)),
             inbox: Inbox { driver, signal },
         }
     }
@@ -94,7 +94,7 @@ impl Sink for Bulk {
     }
 
     fn binds(&self) -> bool {
-        self.entrance.settings.binds
+        self.entrance.binds()
     }
 
     fn depth(&self) -> Depth {

@@ -154,6 +154,7 @@ impl Rig {
                 budget: Budget::new(usize::MAX),
                 metrics: Metrics::new(registry.clone(), &[("exporter", "lake")]),
                 shared: shared.clone(),
+                storage: None,
             };
             crate::delivery::sink(settings).unwrap()
         };
@@ -334,7 +335,7 @@ async fn exporter_without_room_is_asked_again_after_a_seal() {
 async fn full_queue_drops_the_oldest_that_is_not_added() {
     let keys = Keys {
         sending_queue: Some(SendingQueue {
-            queue_size: 2,
+            queue_size: Some(2),
             on_overflow: Some(OnOverflow::DropOldest),
             ..SendingQueue::default()
         }),

@@ -2,6 +2,7 @@
 
 mod peer;
 
+mod disk;
 mod isolation;
 mod overflow;
 mod property;
@@ -18,7 +19,7 @@ use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use prost::Message;
 use tidegate_component::delivery::{Delivery as Keys, DeliveryDefaults, SendingQueue};
 use tidegate_component::metrics::{Metrics, Registry, Series};
-use tidegate_component::{AnyExporter, Shared};
+use tidegate_component::{AnyExporter, Shared, Storage};
 use tidegate_pdata::{Batch, Budget, Context, Payload, Pending, Receipt, Segment, Signal};
 use tokio::time::Instant;
 
@@ -47,6 +48,23 @@ impl Rig {
 
     /// Starts a delivery of logs on these workers.
     async fn start_on(pool: Pool, keys: Keys, peer: Peer, alone: bool) -> Self {
+        Self::start_all(pool, keys, peer, (alone, None)).await
+    }
+
+    /// Starts a delivery of logs whose queue stands on a storage.
+    async fn start_stored(keys: Keys, peer: Peer, storage: Option<Arc<dyn Storage>>) -> Self {
+        let mut keys = keys;
+        let queue = keys.sending_queue.get_or_insert_default();
+        queue.storage = Some("file_storage".parse().unwrap());
+        Self::start_all(Pool::here(), keys, peer, (true, storage)).await
+    }
+
+    async fn start_all(
+        pool: Pool,
+        keys: Keys,
+        peer: Peer,
+        (alone, storage): (bool, Option<Arc<dyn Storage>>),
+    ) -> Self {
         let (metrics, peer) = (Registry::default(), Arc::new(peer));
         let budget = Budget::new(usize::MAX);
         let settings = SinkSettings {
@@ -60,6 +78,7 @@ impl Rig {
             budget: Arc::clone(&budget),
             metrics: Metrics::new(metrics.clone(), &[("exporter", "otlp")]),
             shared: Shared::default(),
+            storage,
         };
         let sink = super::sink(settings).unwrap();
         sink.start().await.unwrap();
@@ -102,7 +121,8 @@ impl Rig {
     fn account(&self) -> Account {
         let account = self.sink.account();
         let dropped: u64 = account.dropped.values().sum();
-        assert_eq!(account.taken, account.consumed + dropped + account.held);
+        let ended = account.consumed + dropped;
+        assert_eq!(account.taken + account.created, ended + account.held);
         account
     }
 

@@ -10,7 +10,7 @@ use crate::sink::Room;
 /// A queue for two batches with one consumer.
 fn small(change: impl FnOnce(&mut SendingQueue)) -> Keys {
     queue(|queue| {
-        queue.queue_size = 2;
+        queue.queue_size = Some(2);
         queue.num_consumers = 1;
         change(queue);
     })
@@ -115,7 +115,7 @@ async fn sizer_says_what_fills_the_queue() {
     let full = async |sizer, size| {
         let keys = queue(|queue| {
             queue.sizer = sizer;
-            queue.queue_size = size;
+            queue.queue_size = Some(size);
         });
         let rig = Rig::start(keys, slow()).await;
         rig.put(&[1, 2, 3]);
@@ -137,7 +137,7 @@ async fn sizer_says_what_fills_the_queue() {
 async fn batch_larger_than_the_queue_is_taken_where_nothing_else_is() {
     let keys = queue(|queue| {
         queue.sizer = Sizer::Items;
-        queue.queue_size = 2;
+        queue.queue_size = Some(2);
         queue.on_overflow = Some(OnOverflow::DropNew);
     });
     let rig = Rig::start(keys, slow()).await;

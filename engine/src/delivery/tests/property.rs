@@ -72,7 +72,7 @@ fn delivery_keys() -> impl Strategy<Value = Keys> {
         }),
         sending_queue: Some(SendingQueue {
             num_consumers: consumers,
-            queue_size: size,
+            queue_size: Some(size),
             sizer,
             on_overflow: Some(overflow),
             wait_for_result: true,

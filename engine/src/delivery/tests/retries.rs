@@ -178,7 +178,7 @@ async fn panic_costs_its_batch_alone_and_the_consumer_lives() {
 async fn dead_peer_is_probed_instead_of_called_for_every_batch() {
     let keys = Keys {
         retry_on_failure: Some(exact(|_| ())),
-        ..queue(|queue| queue.queue_size = 1000)
+        ..queue(|queue| queue.queue_size = Some(1000))
     };
     let rig = Rig::start(keys, Peer::away_for(secs(60))).await;
     for record in 0..500 {

@@ -89,7 +89,7 @@ fn batch_is_sized_as_the_queue_is_unless_it_is_written() {
     let sized = |sizer| {
         let mut keys = batch(|_| ());
         let queue = keys.sending_queue.as_mut().unwrap();
-        (queue.sizer, queue.queue_size) = (sizer, 10_000);
+        (queue.sizer, queue.queue_size) = (sizer, Some(10_000));
         read(&keys).batch.unwrap().sizer
     };
     assert_eq!(sized(Sizer::Bytes), Sizer::Bytes);
@@ -100,15 +100,13 @@ fn batch_is_sized_as_the_queue_is_unless_it_is_written() {
 fn every_fault_is_told_with_its_key() {
     let queue = queue(|queue| {
         queue.num_consumers = 0;
-        queue.queue_size = 0;
-        queue.storage = Some("file_storage".parse().unwrap());
+        queue.queue_size = Some(0);
     });
     assert_eq!(
         faults(&queue),
         [
             "sending_queue::num_consumers: must be at least 1",
             "sending_queue::queue_size: must be at least 1",
-            "sending_queue::storage: queues on disk are not built yet",
         ]
     );
     let retry = retry(|retry| {

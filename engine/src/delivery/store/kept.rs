@@ -1,0 +1,142 @@
+//! What ties a batch in memory to its record on disk.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tidegate_journal::{Flight, Position};
+use tokio::time::Instant;
+
+use super::{Rest, Store};
+use crate::sink::Depth;
+
+/// A part of a record that somebody must end.
+///
+/// When all parts have ended the record is marked. One that is dropped without an end brings the
+/// whole record back into the backlog: what was delivered of it comes twice.
+#[derive(Debug)]
+pub(in crate::delivery) struct Share(Option<Arc<Kept>>);
+
+/// A record whose batch is in memory.
+#[derive(Debug)]
+struct Kept {
+    store: Arc<Store>,
+    position: Position,
+    size: Depth,
+    /// When it was written; none where that was before any instant there is.
+    written: Option<Instant>,
+    /// Processes that died over it.
+    deaths: u32,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// What the parts weigh that have ended.
+    ended: Depth,
+    /// Whether a part did not end.
+    spoiled: bool,
+    rest: Option<Rest>,
+}
+
+impl Share {
+    /// The whole of a record that is so old, and that so many processes died over.
+    pub(super) fn new(
+        store: &Arc<Store>,
+        position: Position,
+        size: Depth,
+        (age, deaths): (Duration, u32),
+    ) -> Self {
+        store.enter(size);
+        Self(Some(Arc::new(Kept {
+            store: Arc::clone(store),
+            position,
+            size,
+            written: Instant::now().checked_sub(age),
+            deaths,
+            state: Mutex::default(),
+        })))
+    }
+
+    /// Another part.
+    pub(in crate::delivery) fn part(&self) -> Self {
+        Self(self.0.clone())
+    }
+
+    /// Ends a part that weighs this much.
+    pub(in crate::delivery) fn end(mut self, size: Depth) {
+        if let Some(kept) = self.0.take() {
+            kept.state().ended += size;
+        }
+    }
+
+    /// Whether the record is older than its storage keeps any.
+    pub(in crate::delivery) fn is_too_old(&self, now: Instant) -> bool {
+        let Some(kept) = &self.0 else {
+            return false;
+        };
+        let Some(most) = kept.store.max_age() else {
+            return false;
+        };
+        let age = kept.written.map(|at| now.saturating_duration_since(at));
+        age.is_none_or(|age| age > most)
+    }
+
+    /// Says how the record is to come back.
+    pub(in crate::delivery) fn rest(&self, rest: Rest) {
+        if let Some(kept) = &self.0 {
+            kept.state().rest = Some(rest);
+        }
+    }
+
+    /// Writes down that an attempt is under way, until what comes back is dropped.
+    pub(in crate::delivery) fn fly(&self) -> Option<Flight> {
+        let kept = self.0.as_ref()?;
+        Some(kept.store.log()?.fly(kept.position))
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        if let Some(kept) = &self.0 {
+            kept.state().spoiled = true;
+        }
+    }
+}
+
+impl Kept {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        let State {
+            ended,
+            spoiled,
+            rest,
+        } = std::mem::take(&mut *self.state());
+        let store = &self.store;
+        if spoiled {
+            // The parts that ended come again.
+            store.books.create(ended);
+        } else if let Some(log) = store.log() {
+            log.mark(self.position);
+        }
+        let mut backlog = store.backlog();
+        if self.deaths > 0 {
+            backlog.suspect_is_back();
+        }
+        match (spoiled, rest) {
+            (false, _) => {}
+            (true, _) if self.deaths > 0 => backlog.suspect(self.position),
+            (true, Some(rest)) => backlog.rest(self.position, self.size, rest),
+            (true, None) => backlog.add(self.position.number(), self.size),
+        }
+        drop(backlog);
+        store.leave(self.size);
+        if spoiled || self.deaths > 0 {
+            store.call();
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! A queue on disk: every batch is a record of a log before it is delivered.
+//!
+//! ```text
+//! submit ─▶ append ─▶ synced ─▶ in memory as well ─▶ consumers ─▶ delivered: the record is marked
+//!                        └────▶ on disk alone ─▶ reader ─┘  └─▶ failed: back to disk, or waiting
+//! ```
+//!
+//! A batch that has just been written goes on from memory while little is in memory and the peer
+//! answers; else its bytes are let go, and a reader brings them back when there is room. What is
+//! known of a record on disk alone is its number, as part of a range.
+
+mod backlog;
+mod kept;
+mod lane;
+mod reader;
+
+use std::sync::atomic::{
+    AtomicBool, AtomicUsize, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed,
+    Ordering::Release,
+};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tidegate_component::metrics::Metrics;
+use tidegate_component::{Promise, StartError, Storage};
+use tidegate_journal::{Counts, Draft, Log, Position, Refused};
+use tidegate_pdata::{Budget, Signal};
+use tokio::sync::Notify;
+
+pub(super) use backlog::Rest;
+pub(super) use kept::Share;
+pub(super) use reader::Reader;
+
+use self::backlog::Backlog;
+use super::books::Books;
+use super::job::Job;
+use crate::sink::{Depth, SinkSettings};
+
+/// What the limits below are counted in; tests have little data.
+const UNIT: usize = if cfg!(test) { 1 << 10 } else { 1 << 20 };
+/// Bytes of batches in memory up to which new ones go on from memory, for one exporter and signal.
+const DIRECT: usize = 24 * UNIT;
+/// Bytes of batches in memory up to which more are read back: new ones leave room for old ones.
+const READ: usize = 32 * UNIT;
+/// Bytes of batches in memory above which one that must wait is let go.
+const WAITING: usize = 8 * UNIT;
+/// What a batch weighs beside its bytes.
+const OVERHEAD: usize = 512;
+
+/// The log of one exporter and signal, and what is in it that is not in memory.
+pub(super) struct Store {
+    storage: Arc<dyn Storage>,
+    name: String,
+    signal: Signal,
+    log: OnceLock<Log>,
+    books: Arc<Books>,
+    budget: Arc<Budget>,
+    backlog: Mutex<Backlog>,
+    /// Bytes of batches in memory that are on disk too.
+    resident: AtomicUsize,
+    /// Rung when the reader may have something to do.
+    called: Notify,
+    /// Whether batches are left on disk from here on.
+    halted: AtomicBool,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// The store of an exporter and signal, where its keys name a storage.
+    pub(super) fn of(around: &SinkSettings, books: &Arc<Books>) -> Option<Arc<Self>> {
+        let storage = around.storage.clone()?;
+        let store = Arc::new(Self {
+            storage,
+            name: format!("{}-{}", around.id, around.signal.name()),
+            signal: around.signal,
+            log: OnceLock::new(),
+            books: Arc::clone(books),
+            budget: Arc::clone(&around.budget),
+            backlog: Mutex::default(),
+            resident: AtomicUsize::new(0),
+            called: Notify::new(),
+            halted: AtomicBool::new(false),
+        });
+        store.publish(&around.metrics);
+        Some(store)
+    }
+
+    /// Opens the log.
+    pub(super) fn open(&self) -> Result<(), StartError> {
+        let log = self.storage.log(&self.name)?;
+        // Sinks are started once.
+        let _ = self.log.set(log);
+        Ok(())
+    }
+
+    pub(super) fn promise(&self) -> Promise {
+        self.storage.promise()
+    }
+
+    fn max_age(&self) -> Option<Duration> {
+        self.storage.max_age()
+    }
+
+    fn log(&self) -> Option<&Log> {
+        self.log.get()
+    }
+
+    /// Whether the disk may take more.
+    pub(super) fn has_room(&self) -> bool {
+        self.log().is_none_or(Log::has_room)
+    }
+
+    /// Writes a batch down; `then` is told where it is, once that is durable, on the thread that
+    /// writes.
+    fn append(&self, job: Job, then: impl FnOnce(Job, Result<Position, Refused>) + Send + 'static) {
+        let segments = job.batch().payload().segments();
+        let draft = Draft {
+            payload: segments
+                .iter()
+                .map(|segment| segment.bytes().clone())
+                .collect(),
+            // Nothing behind the queue reads the context of a batch.
+            context: Bytes::new(),
+            items: job.batch().items() as u64,
+            id: rand::random(),
+        };
+        match self.log() {
+            Some(log) => log.append(draft, move |told| then(job, told)),
+            None => then(job, Err(Refused::Closed)),
+        }
+    }
+
+    /// Joins a batch with its record, while there is room in memory; else lets its bytes go.
+    fn keep(
+        self: &Arc<Self>,
+        mut job: Job,
+        position: Position,
+        peer_is_there: bool,
+    ) -> Option<Job> {
+        let size = job.size();
+        let resident = self.resident();
+        let mut backlog = self.backlog();
+        let fits = resident == 0 || peer_is_there && resident + size.bytes <= DIRECT;
+        if fits && !backlog.is_behind() && !self.is_halted() {
+            drop(backlog);
+            job.store(Share::new(self, position, size, (Duration::ZERO, 0)));
+            return Some(job);
+        }
+        backlog.add(position.number(), size);
+        drop(backlog);
+        job.forget();
+        self.called.notify_one();
+        None
+    }
+
+    /// Bytes of batches in memory that are on disk too.
+    fn resident(&self) -> usize {
+        self.resident.load(Relaxed)
+    }
+
+    /// Whether so much is in memory that what waits is better let go.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.resident() > WAITING
+    }
+
+    /// Has the reader look whether there is something to do.
+    pub(super) fn call(&self) {
+        self.called.notify_one();
+    }
+
+    /// Leaves everything on disk from here on.
+    pub(super) fn halt(&self) {
+        self.halted.store(true, Release);
+        self.call();
+    }
+
+    fn is_halted(&self) -> bool {
+        self.halted.load(Acquire)
+    }
+
+    /// Whether no batch of the log is in memory.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.resident() == 0
+    }
+
+    fn enter(&self, size: Depth) {
+        self.resident.fetch_add(size.bytes + OVERHEAD, AcqRel);
+    }
+
+    fn leave(&self, size: Depth) {
+        let before = self.resident.fetch_sub(size.bytes + OVERHEAD, AcqRel);
+        // The reader waits for room, or for the last batch to be gone.
+        if before >= READ || before == size.bytes + OVERHEAD {
+            self.call();
+        }
+    }
+
+    fn backlog(&self) -> MutexGuard<'_, Backlog> {
+        self.backlog.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn publish(self: &Arc<Self>, metrics: &Metrics) {
+        let data_type = [("data_type", self.signal.name())];
+        let gauge = |name: &str, help: &str, read: fn(&Self) -> u64| {
+            let store = Arc::downgrade(self);
+            let read = move || store.upgrade().map_or(0, |store| read(&store));
+            let read = move || i64::try_from(read()).unwrap_or(i64::MAX);
+            metrics.gauge_of(name, help, &data_type, read);
+        };
+        gauge(
+            "tidegate_exporter_queue_disk_bytes",
+            "Bytes that the log of the queue takes on disk, with room set aside.",
+            |store| store.log().map_or(0, |log| log.extent().bytes),
+        );
+        gauge(
+            "tidegate_exporter_queue_resident_bytes",
+            "Bytes of the queue that are in memory as well as on disk.",
+            |store| store.resident() as u64,
+        );
+        gauge(
+            "tidegate_exporter_queue_unread_segments",
+            "Files that former processes left and that were not read to their end yet.",
+            |store| {
+                store
+                    .log()
+                    .map_or(0, |log| log.extent().unread_segments as u64)
+            },
+        );
+        let counter = |name: &str, help: &str, read: fn(&Counts) -> u64| {
+            let store = Arc::downgrade(self);
+            let counts = move || {
+                store
+                    .upgrade()
+                    .and_then(|store| Some(store.log()?.counts()))
+            };
+            let read = move || counts().map_or(0, |counts| read(&counts));
+            metrics.counter_of(name, help, &data_type, read);
+        };
+        counter(
+            "tidegate_exporter_queue_syncs",
+            "Syncs of the queue's log.",
+            |counts| counts.syncs,
+        );
+        counter(
+            "tidegate_exporter_queue_failed_syncs",
+            "Syncs of the queue's log that failed.",
+            |counts| counts.failed_syncs,
+        );
+        counter(
+            "tidegate_exporter_queue_quarantined_records",
+            "Records put into quarantine: damaged on disk, or deadly to the process.",
+            |counts| counts.damaged_records + counts.deadly_records,
+        );
+    }
+}

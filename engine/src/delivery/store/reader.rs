@@ -1,0 +1,421 @@
+//! Brings back what is on disk alone, as there is room for it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidegate_journal::{Cursor, Log, Position, ReadError, Record};
+use tidegate_pdata::{Batch, Budget, Context, MalformedRequest, Payload, Receipt, Signal};
+use tokio::time::Instant;
+
+use super::backlog::Range;
+use super::{READ, Share, Store};
+use crate::delivery::books::{Books, End, Why};
+use crate::delivery::job::{Job, QUEUE_FULL};
+use crate::delivery::lane::Lane;
+use crate::sink::Depth;
+
+/// Bytes and records that are read in one go.
+const CHUNK: (usize, usize) = (4 << 20, 256);
+/// Records that are read in one go while the peer is away, to see how old they are.
+const LOOK: usize = 16;
+/// The longest time between two such looks.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// The least time between two records that are handed out to a peer that may be back.
+const PROBE_EVERY: Duration = Duration::from_millis(100);
+/// How long the reader waits after the file system failed.
+const AFTER_FAULT: Duration = Duration::from_secs(1);
+
+/// Reads for one lane.
+pub(in crate::delivery) struct Reader {
+    lane: Arc<Lane>,
+    store: Arc<Store>,
+    log: Log,
+    /// Where it reads on.
+    source: Option<Source>,
+    /// When to look next how old the oldest records are.
+    look: Instant,
+}
+
+/// A stretch of the log that is being read.
+struct Source {
+    cursor: Cursor,
+    /// What is left of a range of this life; none where former lives are read.
+    range: Option<Range>,
+    /// Items that were in quarantine when it was begun.
+    quarantined: u64,
+    /// Whether a part of it could not be read.
+    faulty: bool,
+}
+
+/// A record that was read, its payload checked.
+struct Found {
+    position: Position,
+    size: Depth,
+    age: Duration,
+    deaths: u32,
+    payload: Result<Payload, MalformedRequest>,
+}
+
+/// What one reading has brought.
+#[derive(Default)]
+struct Chunk {
+    found: Vec<Found>,
+    ended: bool,
+    fault: Option<ReadError>,
+}
+
+/// Whether more may be read now.
+enum Gate {
+    Open,
+    /// One, as the peer may be back.
+    Probe,
+    /// Not before then, unless called.
+    Until(Instant),
+    /// Not before called.
+    Shut,
+}
+
+impl Reader {
+    /// A reader that begins with what former lives left; none before the log is open.
+    pub(in crate::delivery) fn new(lane: Arc<Lane>, store: &Arc<Store>) -> Option<Self> {
+        let log = store.log()?.clone();
+        Some(Self {
+            source: Some(Source::new(log.replay(), None, &log)),
+            look: Instant::now(),
+            store: Arc::clone(store),
+            lane,
+            log,
+        })
+    }
+
+    /// Reads until the store is halted.
+    pub(in crate::delivery) async fn run(mut self) {
+        while !self.store.is_halted() {
+            self.evict().await;
+            let worked = match self.gate() {
+                Gate::Open => self.step().await,
+                Gate::Probe => self.probe().await,
+                Gate::Until(at) => {
+                    self.look(at).await;
+                    true
+                }
+                Gate::Shut => false,
+            };
+            if !worked {
+                self.idle().await;
+            }
+        }
+        self.put_back();
+    }
+
+    fn gate(&self) -> Gate {
+        if self.store.resident() >= READ {
+            return Gate::Shut;
+        }
+        let lane = &self.lane;
+        if lane.breaker.is_closed() || lane.is_draining() || lane.entrance.settings.retry.is_none()
+        {
+            return Gate::Open;
+        }
+        let now = Instant::now();
+        if lane.breaker.may_probe(now) {
+            return Gate::Probe;
+        }
+        Gate::Until(now + lane.breaker.rest(now).max(PROBE_EVERY))
+    }
+
+    /// Waits until there may be something to do.
+    async fn idle(&self) {
+        let due = self.store.backlog().due();
+        match due {
+            None => self.store.called.notified().await,
+            Some(due) => tokio::select! {
+                () = tokio::time::sleep_until(due) => {}
+                () = self.store.called.notified() => {}
+            },
+        }
+    }
+
+    /// While the peer is away, sees whether the oldest records are too old to be kept.
+    async fn look(&mut self, until: Instant) {
+        let Some(max_age) = self.store.max_age() else {
+            return self.rest(until).await;
+        };
+        if Instant::now() < self.look {
+            return self.rest(until.min(self.look)).await;
+        }
+        self.look = Instant::now() + LOOK_EVERY.min(max_age / 4).max(AFTER_FAULT);
+        while self.read(LOOK).await.is_some_and(|age| age > max_age) {}
+    }
+
+    async fn rest(&self, until: Instant) {
+        tokio::select! {
+            () = tokio::time::sleep_until(until) => {}
+            () = self.store.called.notified() => {}
+        }
+    }
+
+    /// Reads some records that are next, and one whose time has come; false where there is none.
+    ///
+    /// The first come first: what has failed is likelier to fail again.
+    async fn step(&mut self) -> bool {
+        let read = self.read(CHUNK.1).await.is_some();
+        self.rested().await || read
+    }
+
+    /// Hands out one record to see whether the peer takes it: rather one that has not failed yet.
+    async fn probe(&mut self) -> bool {
+        let probed = self.read(1).await.is_some() || self.rested().await;
+        if probed {
+            self.rest(Instant::now() + PROBE_EVERY).await;
+        }
+        probed
+    }
+
+    async fn rested(&mut self) -> bool {
+        let rested = self.store.backlog().rested(Instant::now());
+        if let Some(rested) = rested {
+            self.one(rested.position, rested.failures).await;
+        }
+        rested.is_some()
+    }
+
+    /// Reads on and hands out what is there; the age of the youngest, where there was anything.
+    async fn read(&mut self, records: usize) -> Option<Duration> {
+        let Some(source) = self.source.take().or_else(|| self.next_source()) else {
+            let suspect = self.store.backlog().take_suspect()?;
+            self.one(suspect, 0).await;
+            return Some(Duration::ZERO);
+        };
+        let (source, chunk) = self.chunk(source, records).await?;
+        let source = self.source.insert(source);
+        for found in &chunk.found {
+            source.account(found, &self.store.books);
+        }
+        let youngest = chunk.found.iter().map(|found| found.age).min();
+        for found in chunk.found {
+            let alone = found.deaths == 0;
+            self.hand_out(found, alone, 0);
+        }
+        if let Some(fault) = chunk.fault {
+            self.report(&fault).await;
+        }
+        if chunk.ended {
+            self.conclude();
+        }
+        youngest.or(Some(Duration::ZERO))
+    }
+
+    fn next_source(&self) -> Option<Source> {
+        let range = self.store.backlog().begin()?;
+        let cursor = self.log.scan(range.from, range.until);
+        Some(Source::new(cursor, Some(range), &self.log))
+    }
+
+    async fn chunk(&self, mut source: Source, records: usize) -> Option<(Source, Chunk)> {
+        let (signal, budget) = (self.store.signal, Arc::clone(&self.store.budget));
+        let reading = tokio::task::spawn_blocking(move || {
+            let chunk = source.read(records, signal, &budget);
+            (source, chunk)
+        });
+        match reading.await {
+            Ok(read) => Some(read),
+            Err(fault) => {
+                // What was being read comes back with the next process.
+                tracing::error!(exporter = %self.lane.name, %fault, "reading the queue failed");
+                self.store.backlog().finish(None);
+                None
+            }
+        }
+    }
+
+    /// Reads one record and hands it out.
+    async fn one(&self, position: Position, failures: u32) {
+        let (log, signal) = (self.log.clone(), self.store.signal);
+        let budget = Arc::clone(&self.store.budget);
+        let reading = tokio::task::spawn_blocking(move || {
+            let record = log.read(position)?;
+            Ok::<_, ReadError>(Found::new(record, signal, &budget))
+        });
+        match reading.await {
+            Ok(Ok(found)) => self.hand_out(found, true, failures),
+            Ok(Err(fault)) => self.report(&fault).await,
+            Err(fault) => {
+                tracing::error!(exporter = %self.lane.name, %fault, "reading the queue failed");
+            }
+        }
+    }
+
+    /// Puts a record on its way; one that processes died over waits for its turn, unless `now`.
+    fn hand_out(&self, found: Found, now: bool, failures: u32) {
+        let store = &self.store;
+        if !now {
+            store.backlog().suspect(found.position);
+            return;
+        }
+        let mut charge = store.books.recall(found.size);
+        let payload = match found.payload {
+            Ok(payload) => payload,
+            Err(fault) => {
+                self.log.mark(found.position);
+                let error = format!("a record on disk is no {} request: {fault}", store.signal);
+                self.lane
+                    .health
+                    .lost(Why::Damaged, found.size.items, &error);
+                charge.end(End::Dropped(Why::Damaged));
+                return;
+            }
+        };
+        charge.store();
+        let batch = Batch::new(payload, Context::default(), Receipt::none());
+        let mut job = Job::new(batch, charge);
+        job.failures = failures;
+        let share = Share::new(store, found.position, found.size, (found.age, found.deaths));
+        job.store(share);
+        self.lane.ready(job, self.lane.near());
+    }
+
+    async fn report(&self, fault: &ReadError) {
+        tracing::error!(
+            exporter = %self.lane.name,
+            signal = self.store.signal.name(),
+            error = crate::delivery::attempt::chain(fault),
+            "a part of the queue cannot be read; it stays on disk"
+        );
+        tokio::time::sleep(AFTER_FAULT).await;
+    }
+
+    /// Ends the stretch that was read, and counts what of it was put into quarantine.
+    fn conclude(&mut self) {
+        let Some(source) = self.source.take() else {
+            return;
+        };
+        let missing = match source.range {
+            Some(range) => {
+                self.store.backlog().finish(None);
+                range.size
+            }
+            None => {
+                let items = quarantined(&self.log).saturating_sub(source.quarantined);
+                let items = usize::try_from(items).unwrap_or(usize::MAX);
+                let missing = Depth {
+                    items,
+                    ..Depth::default()
+                };
+                self.store.books.create(missing);
+                missing
+            }
+        };
+        if missing == Depth::default() || source.faulty {
+            return;
+        }
+        let error = "their bytes are damaged, or processes died over them; they are in quarantine";
+        self.lane.health.lost(Why::Damaged, missing.items, error);
+        let charge = self.store.books.recall(missing);
+        charge.end(End::Dropped(Why::Damaged));
+    }
+
+    /// Drops the oldest records while there are more than the queue may hold.
+    async fn evict(&mut self) {
+        while self.lane.entrance.is_over() {
+            let Some(mut source) = self.source.take().or_else(|| self.next_source()) else {
+                return;
+            };
+            // Those of former lives are counted as they are read.
+            if source.range.is_none() {
+                source.quarantined = quarantined(&self.log);
+            }
+            let Some((source, chunk)) = self.chunk(source, 1).await else {
+                return;
+            };
+            let source = self.source.insert(source);
+            for found in chunk.found {
+                source.account(&found, &self.store.books);
+                self.log.mark(found.position);
+                let health = &self.lane.health;
+                health.lost(Why::QueueFull, found.size.items, QUEUE_FULL);
+                let charge = self.store.books.recall(found.size);
+                charge.end(End::Dropped(Why::QueueFull));
+            }
+            if chunk.ended {
+                self.conclude();
+            }
+        }
+    }
+
+    /// Gives back what was not read.
+    fn put_back(&mut self) {
+        if let Some(range) = self.source.take().and_then(|source| source.range) {
+            self.store.backlog().finish(Some(range));
+        }
+    }
+}
+
+impl Source {
+    fn new(cursor: Cursor, range: Option<Range>, log: &Log) -> Self {
+        Self {
+            cursor,
+            range,
+            quarantined: quarantined(log),
+            faulty: false,
+        }
+    }
+
+    /// Takes a record off what is left, or counts it as one that a former life left.
+    fn account(&mut self, found: &Found, books: &Books) {
+        match &mut self.range {
+            Some(range) => {
+                range.from = range.from.max(found.position.number() + 1);
+                range.size -= found.size;
+            }
+            None => books.create(found.size),
+        }
+    }
+
+    fn read(&mut self, records: usize, signal: Signal, budget: &Arc<Budget>) -> Chunk {
+        let (mut chunk, mut bytes) = (Chunk::default(), 0);
+        while chunk.found.len() < records && bytes < CHUNK.0 {
+            match self.cursor.next() {
+                None => {
+                    chunk.ended = true;
+                    break;
+                }
+                Some(Ok(record)) => {
+                    bytes += record.payload.len();
+                    chunk.found.push(Found::new(record, signal, budget));
+                }
+                Some(Err(fault)) => {
+                    self.faulty = true;
+                    chunk.fault = Some(fault);
+                    break;
+                }
+            }
+        }
+        chunk
+    }
+}
+
+impl Found {
+    fn new(record: Record, signal: Signal, budget: &Arc<Budget>) -> Self {
+        let size = Depth {
+            requests: 1,
+            items: usize::try_from(record.items).unwrap_or(usize::MAX),
+            bytes: record.payload.len(),
+        };
+        let hold = budget.overdraw(size.bytes);
+        // The directory may have been written by anybody, and views trust what they read.
+        let admitted = Payload::admit(signal, record.payload, Some(hold));
+        Self {
+            position: record.position,
+            size,
+            age: record.age,
+            deaths: record.deaths,
+            payload: admitted.map(|admitted| admitted.payload),
+        }
+    }
+}
+
+fn quarantined(log: &Log) -> u64 {
+    let counts = log.counts();
+    counts.damaged_items + counts.deadly_items
+}
