@@ -71,6 +71,11 @@ fn what_is_valid_says_what_an_answer_means_and_where_it_differs() {
 }
 
 #[test]
+fn promises_that_look_safer_than_they_are_say_what_to_change() {
+    validated("weak_promise");
+}
+
+#[test]
 fn unknown_keys_name_the_nearest_known() {
     validated("unknown_key");
     validated_with_warnings("unknown_key");

@@ -1,5 +1,8 @@
 //! Whether components can do what pipelines ask of them.
 
+use std::collections::BTreeSet;
+
+use tidegate_component::{ComponentId, Promise};
 use tidegate_config::{Kind, Pipeline, PipelineId, Reference, Settings};
 use tidegate_document::{Diagnostic, Diagnostics, Kind as Found, Span};
 use tidegate_pdata::{Signal, Signals};
@@ -152,7 +155,51 @@ pub(super) fn promises(settings: &Settings, wired: &Wired, found: &mut Diagnosti
         found.push(
             Diagnostic::warning(Found::Conflict, message)
                 .path(format!("service::pipelines::{id}"))
-                .at(span.unwrap_or(Span::NONE)),
+                .at(span.unwrap_or(Span::NONE))
+                .help(remedy(settings, pipeline, weakest)),
+        );
+    }
+}
+
+/// What to change where a component weakens a promise.
+fn remedy(settings: &Settings, pipeline: &Pipeline, weakest: &ComponentId) -> String {
+    let ends = |reference: &Reference| reference.id == *weakest;
+    if settings.exporters.contains_key(weakest) && pipeline.exporters.iter().any(ends) {
+        return format!(
+            "give `{weakest}` a `sending_queue.storage` as well, or a pipeline of its own"
+        );
+    }
+    format!(
+        "`{weakest}` holds data in memory: take it out of this pipeline where that is too little"
+    )
+}
+
+/// Warns where a queue stands on a storage that syncs only now and then.
+pub(super) fn storages(settings: &Settings, parts: &Parts, wired: &Wired, found: &mut Diagnostics) {
+    let mut told = BTreeSet::new();
+    for end in &wired.graph.sinks {
+        let part = parts.exporters.get(&end.id);
+        let queue = part.and_then(|part| part.keys.sending_queue.as_ref());
+        let storage = queue.and_then(|queue| queue.storage.as_ref());
+        let Some(storage) = storage.filter(|_| end.sink.promise() == Promise::Memory) else {
+            continue;
+        };
+        if queue.is_some_and(|queue| queue.enabled == Some(false)) || !told.insert(&end.id) {
+            continue;
+        }
+        let message = format!(
+            "an answer from `{}` means memory, though its queue is on disk: `{storage}` syncs only now and then",
+            end.id
+        );
+        let key = "sending_queue::storage";
+        let exporter = settings.exporters.get(&end.id);
+        found.push(
+            Diagnostic::warning(Found::Conflict, message)
+                .path(format!("exporters::{}::{key}", end.id))
+                .at(exporter.map_or(Span::NONE, |exporter| exporter.node.nearest_span(key)))
+                .help(format!(
+                    "write `fsync: group` at `{storage}` to have it on disk first"
+                )),
         );
     }
 }

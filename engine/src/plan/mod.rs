@@ -86,6 +86,7 @@ impl Plan {
         match wire(&parts, &around) {
             Ok(wired) => {
                 checks::promises(settings, &wired, found);
+                checks::storages(settings, &parts, &wired, found);
                 let promises = promises(&wired);
                 Some(Self { parts, promises })
             }

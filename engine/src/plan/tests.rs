@@ -387,10 +387,7 @@ service:
         found[0].starts_with("8: service::pipelines::traces/held: "),
         "{found:?}"
     );
-    assert!(
-        found[0].ends_with("the promise ends at `pass`"),
-        "{found:?}"
-    );
+    assert!(found[0].contains("the promise ends at `pass`"), "{found:?}");
 }
 
 #[test]
