@@ -20,9 +20,6 @@ pub(super) const COME_AGAIN: Duration = Duration::from_secs(1);
 /// What is said of a queue that has no room.
 pub(super) const QUEUE_FULL: &str = "the sending queue is full";
 
-/// What is said to a sender that waits for a delivery which is put off.
-pub(super) const ON_DISK: &str = "the batch is on disk and not delivered yet";
-
 /// What is said to those whose data is cut off at the end.
 pub(super) const SHUTTING_DOWN: &str = "shutting down";
 
@@ -89,6 +86,11 @@ impl Job {
         self.share.as_ref()
     }
 
+    /// Whether a sender waits for what becomes of it.
+    pub(super) fn is_awaited(&self) -> bool {
+        !self.batch.receipt().is_none()
+    }
+
     /// Settles what is owed for it, before it has ended.
     pub(super) fn settle(&mut self, outcome: &Outcome) {
         self.batch.receipt_mut().settle_in_place(outcome);
@@ -97,17 +99,17 @@ impl Job {
     /// Lets it go, as its record is on disk alone from here on.
     pub(super) fn forget(self) {
         self.charge.forget();
-        let later = Outcome::Refused(Refusal::new(ON_DISK, COME_AGAIN));
-        self.batch.into_parts().2.settle(&later);
     }
 
     /// Leaves it on disk, to come back as `rest` says, or with those that have not been tried.
-    pub(super) fn leave(mut self, rest: Option<Rest>) {
+    ///
+    /// No sender may wait for it.
+    pub(super) fn leave(self, rest: Option<Rest>) {
+        debug_assert!(!self.is_awaited());
         if let (Some(share), Some(rest)) = (&self.share, rest) {
             share.rest(rest);
         }
         // Books and record learn of it as the rest is dropped.
-        self.settle(&Outcome::Refused(Refusal::new(ON_DISK, COME_AGAIN)));
     }
 
     /// Ends it as delivered, but for what the peer rejected.
@@ -125,7 +127,7 @@ impl Job {
 
     /// Ends it as dropped; `error` is what the log and a sender that still waits are told.
     pub(super) fn dropped(self, why: Why, error: &str, health: &Health) {
-        if self.share.is_some() && matches!(why, Why::Shutdown | Why::Lost) {
+        if self.share.is_some() && !self.is_awaited() && matches!(why, Why::Shutdown | Why::Lost) {
             self.leave(None);
             return;
         }

@@ -56,7 +56,7 @@ impl Lane {
         let Some(store) = &self.entrance.store else {
             return Some(job);
         };
-        if !self.is_draining() && !store.is_crowded() {
+        if job.is_awaited() || !self.is_draining() && !store.is_crowded() {
             return Some(job);
         }
         // A record that waits for the breaker goes on as soon as the peer is back.

@@ -39,7 +39,7 @@ use crate::sink::{Depth, SinkSettings};
 
 /// What the limits below are counted in; tests have little data.
 const UNIT: usize = if cfg!(test) { 1 << 10 } else { 1 << 20 };
-/// Bytes of batches in memory up to which new ones go on from memory, for one exporter and signal.
+/// Bytes of batches in memory up to which new ones go on from memory, for all signals of an exporter.
 const DIRECT: usize = 24 * UNIT;
 /// Bytes of batches in memory up to which more are read back: new ones leave room for old ones.
 const READ: usize = 32 * UNIT;
@@ -57,13 +57,19 @@ pub(super) struct Store {
     books: Arc<Books>,
     budget: Arc<Budget>,
     backlog: Mutex<Backlog>,
-    /// Bytes of batches in memory that are on disk too.
-    resident: AtomicUsize,
+    /// What all signals of the exporter have in memory.
+    resident: Arc<Resident>,
+    /// Batches of this log in memory.
+    batches: AtomicUsize,
     /// Rung when the reader may have something to do.
     called: Notify,
     /// Whether batches are left on disk from here on.
     halted: AtomicBool,
 }
+
+/// Bytes of batches in memory that are on disk too.
+#[derive(Debug, Default)]
+struct Resident(AtomicUsize);
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -85,7 +91,8 @@ impl Store {
             books: Arc::clone(books),
             budget: Arc::clone(&around.budget),
             backlog: Mutex::default(),
-            resident: AtomicUsize::new(0),
+            resident: around.shared.value(Resident::default),
+            batches: AtomicUsize::new(0),
             called: Notify::new(),
             halted: AtomicBool::new(false),
         });
@@ -148,8 +155,10 @@ impl Store {
         let size = job.size();
         let resident = self.resident();
         let mut backlog = self.backlog();
-        let fits = resident == 0 || peer_is_there && resident + size.bytes <= DIRECT;
-        if fits && !backlog.is_behind() && !self.is_halted() {
+        let fits = self.is_at_rest() || peer_is_there && resident + size.bytes <= DIRECT;
+        // A sender that waits for the delivery itself keeps its batch in memory: told to come
+        // again, it would send what is on disk a second time.
+        if job.is_awaited() || fits && !backlog.is_behind() && !self.is_halted() {
             drop(backlog);
             job.store(Share::new(self, position, size, (Duration::ZERO, 0)));
             return Some(job);
@@ -163,7 +172,7 @@ impl Store {
 
     /// Bytes of batches in memory that are on disk too.
     fn resident(&self) -> usize {
-        self.resident.load(Relaxed)
+        self.resident.0.load(Relaxed)
     }
 
     /// Whether so much is in memory that what waits is better let go.
@@ -188,17 +197,18 @@ impl Store {
 
     /// Whether no batch of the log is in memory.
     pub(super) fn is_at_rest(&self) -> bool {
-        self.resident() == 0
+        self.batches.load(Acquire) == 0
     }
 
     fn enter(&self, size: Depth) {
-        self.resident.fetch_add(size.bytes + OVERHEAD, AcqRel);
+        self.batches.fetch_add(1, AcqRel);
+        self.resident.0.fetch_add(size.bytes + OVERHEAD, AcqRel);
     }
 
     fn leave(&self, size: Depth) {
-        let before = self.resident.fetch_sub(size.bytes + OVERHEAD, AcqRel);
-        // The reader waits for room, or for the last batch to be gone.
-        if before >= READ || before == size.bytes + OVERHEAD {
+        let before = self.resident.0.fetch_sub(size.bytes + OVERHEAD, AcqRel);
+        // The reader may wait for room.
+        if self.batches.fetch_sub(1, AcqRel) == 1 || before >= READ {
             self.call();
         }
     }

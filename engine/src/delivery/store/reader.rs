@@ -22,6 +22,8 @@ const LOOK: usize = 16;
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// The least time between two records that are handed out to a peer that may be back.
 const PROBE_EVERY: Duration = Duration::from_millis(100);
+/// How often the reader looks for room that others make.
+const ROOM_EVERY: Duration = Duration::from_millis(20);
 /// How long the reader waits after the file system failed.
 const AFTER_FAULT: Duration = Duration::from_secs(1);
 
@@ -71,8 +73,6 @@ enum Gate {
     Probe,
     /// Not before then, unless called.
     Until(Instant),
-    /// Not before called.
-    Shut,
 }
 
 impl Reader {
@@ -99,7 +99,6 @@ impl Reader {
                     self.look(at).await;
                     true
                 }
-                Gate::Shut => false,
             };
             if !worked {
                 self.idle().await;
@@ -109,8 +108,9 @@ impl Reader {
     }
 
     fn gate(&self) -> Gate {
-        if self.store.resident() >= READ {
-            return Gate::Shut;
+        if self.store.resident() >= READ && !self.store.is_at_rest() {
+            // Another signal of the exporter may make the room, and calls nobody here.
+            return Gate::Until(Instant::now() + ROOM_EVERY);
         }
         let lane = &self.lane;
         if lane.breaker.is_closed() || lane.is_draining() || lane.entrance.settings.retry.is_none()
@@ -145,7 +145,9 @@ impl Reader {
             return self.rest(until.min(self.look)).await;
         }
         self.look = Instant::now() + LOOK_EVERY.min(max_age / 4).max(AFTER_FAULT);
-        while self.read(LOOK).await.is_some_and(|age| age > max_age) {}
+        while self.store.resident() < READ && self.read(LOOK).await.is_some_and(|age| age > max_age)
+        {
+        }
     }
 
     async fn rest(&self, until: Instant) {

@@ -317,6 +317,32 @@ async fn sender_that_waits_for_the_result_is_told_delivered() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_given_back_to_a_sender_that_waits_is_not_delivered_as_well() {
+    let mut keys = soon();
+    keys.sending_queue = queue(|queue| queue.wait_for_result = true).sending_queue;
+    let disk = MemoryDisk::default();
+    let life = Life::begin(&disk, keys, Peer::always(Answer::Away)).await;
+    let pending = life.rig.put_awaited(&[1]);
+    tokio::time::sleep(secs(8)).await;
+    assert_eq!(pending.now(), None);
+    pending.expire();
+    let outcome = until(|| pending.now()).await;
+    assert!(matches!(outcome, Outcome::Refused(_)), "{outcome:?}");
+    life.rig.put_awaited(&[2]);
+    life.shelf.flush();
+    life.drain(secs(5)).await;
+    let account = life.rig.account();
+    assert_eq!(
+        (account.dropped["expired"], account.dropped["shutdown"]),
+        (1, 1)
+    );
+    let life = Life::begin(&life.kill_marked(), self::keys(), take()).await;
+    life.put(&[3]).await;
+    life.rig.rest().await;
+    assert_eq!(life.rig.peer.taken(), [3]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn full_disk_shuts_the_door_and_refuses_while_deliveries_go_on() {
     let back = Arc::new(AtomicBool::new(false));
     let disk = MemoryDisk::default();
