@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// How long anything may take before a test gives up on it; never how long it is expected to take.
@@ -55,6 +56,7 @@ pub struct Process {
     name: String,
     child: Child,
     output: Arc<Mutex<String>>,
+    readers: Vec<JoinHandle<()>>,
 }
 
 impl Process {
@@ -68,12 +70,12 @@ impl Process {
         let output = Arc::new(Mutex::new(String::new()));
         let stdout = child.stdout.take().expect("stdout is piped");
         let stderr = child.stderr.take().expect("stderr is piped");
-        collect(stdout, &output);
-        collect(stderr, &output);
+        let readers = vec![collect(stdout, &output), collect(stderr, &output)];
         Self {
             name: name.to_owned(),
             child,
             output,
+            readers,
         }
     }
 
@@ -117,13 +119,33 @@ impl Process {
             .status()
             .expect("kill runs");
         assert!(status.success(), "{} is gone already", self.name);
+        self.wait_end()
+    }
+
+    /// Waits until it has ended by itself, and until all that it printed was read.
+    pub fn wait_end(&mut self) -> ExitStatus {
         let name = self.name.clone();
-        eventually(&format!("{name} ends"), || {
+        let status = eventually(&format!("{name} ends"), || {
             self.child
                 .try_wait()
                 .expect("the child can be asked")
                 .ok_or("still running")
-        })
+        });
+        self.finish_reading();
+        status
+    }
+
+    /// Ends it without a word, by SIGKILL.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("it was not waited for");
+        self.child.wait().expect("the child can be waited for");
+        self.finish_reading();
+    }
+
+    fn finish_reading(&mut self) {
+        for reader in self.readers.drain(..) {
+            reader.join().expect("no reader panics");
+        }
     }
 }
 
@@ -137,7 +159,7 @@ impl Drop for Process {
     }
 }
 
-fn collect(stream: impl Read + Send + 'static, output: &Arc<Mutex<String>>) {
+fn collect(stream: impl Read + Send + 'static, output: &Arc<Mutex<String>>) -> JoinHandle<()> {
     let output = Arc::clone(output);
     std::thread::spawn(move || {
         let mut reader = BufReader::new(stream);
@@ -148,7 +170,7 @@ fn collect(stream: impl Read + Send + 'static, output: &Arc<Mutex<String>>) {
             }
             line.clear();
         }
-    });
+    })
 }
 
 /// The collector under test, with a configuration of its own.
@@ -194,9 +216,10 @@ impl Tidegate {
     }
 }
 
-/// The binary under test.
+/// The binary under test: that of this build, or what `TIDEGATE_BINARY` names.
 pub fn tidegate() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_tidegate"))
+    let other = std::env::var_os("TIDEGATE_BINARY");
+    Command::new(other.unwrap_or_else(|| env!("CARGO_BIN_EXE_tidegate").into()))
 }
 
 /// One HTTP/1.1 request on a connection of its own: status line and headers as text, body as bytes.

@@ -1,0 +1,86 @@
+//! The wall clock jumps, under way and between two lives.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::clients::Pattern;
+use crate::finding::Finding;
+use crate::rig::{Mode, Plan, Rig};
+use crate::rounds;
+use crate::support::repository;
+
+const HOUR: i64 = 3_600;
+
+/// Jumps in seconds, one after the other: back, far back, to before 1970, and home again.
+const JUMPS: [i64; 5] = [
+    -HOUR,
+    -10 * 365 * 24 * HOUR,
+    -60 * 365 * 24 * HOUR,
+    -2 * HOUR,
+    0,
+];
+
+fn set(file: &Path, shift: i64) {
+    let options = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(file);
+    let file = options.expect("the file can be opened");
+    file.write_all_at(&shift.to_ne_bytes(), 0)
+        .expect("it can be written");
+}
+
+#[test]
+fn a_clock_that_jumps_loses_nothing() {
+    for mode in Mode::built() {
+        jumping(mode);
+    }
+}
+
+fn jumping(mode: Mode) {
+    let mut rig = Rig::new(Plan::new(mode));
+    let (file, shim) = (
+        rig.directory.path().join("shift"),
+        rig.directory.path().join("clock.so"),
+    );
+    // Where Rust links, there is a compiler of C.
+    let compiled = Command::new("cc")
+        .args(["-shared", "-fPIC", "-O1", "-o"])
+        .arg(&shim)
+        .arg(repository("tests/faults/clock.c"))
+        .status();
+    assert!(compiled.expect("cc runs").success());
+    set(&file, 0);
+    rig.environment = [("SHIFT_FILE", &file), ("LD_PRELOAD", &shim)]
+        .map(|(key, path)| (key.to_owned(), path.display().to_string()))
+        .into();
+    rig.start();
+    let load = rig.load(&Pattern::default());
+    let few = rounds(1, 6);
+    let mut ledgers = Vec::new();
+    for _ in 0..few {
+        for jump in JUMPS {
+            rig.sink.down();
+            std::thread::sleep(Duration::from_millis(100));
+            set(&file, jump);
+            std::thread::sleep(Duration::from_millis(300));
+            if mode == Mode::Storage {
+                rig.kill();
+                rig.start();
+            }
+            rig.sink.up();
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+    load.stop();
+    let audit = rig.drain(Duration::from_secs(60));
+    let ended = rig.terminate();
+    // That it began before 1970 shows that the jumps reached it.
+    ledgers.push(ended.ledger);
+    let finding = Finding::new("clock", mode, few * JUMPS.len() as u64, &audit);
+    ledgers.iter().fold(finding, Finding::ledger).judge();
+}
