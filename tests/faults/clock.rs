@@ -42,7 +42,9 @@ fn a_clock_that_jumps_loses_nothing() {
 }
 
 fn jumping(mode: Mode) {
-    let mut rig = Rig::new(Plan::new(mode));
+    let mut plan = Plan::new(mode);
+    plan.shutdown = "300ms";
+    let mut rig = Rig::new(plan);
     let (file, shim) = (
         rig.directory.path().join("shift"),
         rig.directory.path().join("clock.so"),
@@ -69,7 +71,7 @@ fn jumping(mode: Mode) {
             set(&file, jump);
             std::thread::sleep(Duration::from_millis(300));
             if mode == Mode::Storage {
-                rig.kill();
+                ledgers.push(rig.terminate().ledger);
                 rig.start();
             }
             rig.sink.up();
@@ -79,7 +81,6 @@ fn jumping(mode: Mode) {
     load.stop();
     let audit = rig.drain(Duration::from_secs(60));
     let ended = rig.terminate();
-    // That it began before 1970 shows that the jumps reached it.
     ledgers.push(ended.ledger);
     let finding = Finding::new("clock", mode, few * JUMPS.len() as u64, &audit);
     ledgers.iter().fold(finding, Finding::ledger).judge();

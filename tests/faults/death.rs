@@ -19,8 +19,11 @@ fn killed(mode: Mode, rounds: u64) {
         _ => Answer::Slow(Duration::from_millis(5)),
     });
     let load = rig.load(&Pattern::default());
-    for _ in 0..rounds {
+    for round in 0..rounds {
         std::thread::sleep(some_time(100..600));
+        if mode == Mode::Storage && round % 3 == 2 {
+            rig.catch_up();
+        }
         rig.kill();
         rig.start();
     }

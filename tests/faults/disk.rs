@@ -142,8 +142,11 @@ fn failing(id: &str, calls: &str, error: &str) {
     });
     let load = rig.load(&Pattern::default());
     let mut failed = 0;
-    for _ in 0..few {
+    for round in 0..few {
         std::thread::sleep(Duration::from_millis(300));
+        if round % 3 == 2 {
+            rig.catch_up();
+        }
         match Failing::start(&mut rig, calls, error) {
             Ok(failing) => {
                 std::thread::sleep(Duration::from_millis(500));

@@ -46,7 +46,7 @@ fn a_new_life_takes_data_before_it_has_delivered_what_the_last_one_left() {
         plan.chain = "";
         plan.queue = "num_consumers: 1";
         let mut rig = left_behind(plan, 100);
-        rig.sink.always(Answer::Slow(Duration::from_millis(50)));
+        rig.sink.always(Answer::Slow(Duration::from_millis(300)));
         rig.sink.up();
         rig.start();
         let mut client = rig.client();

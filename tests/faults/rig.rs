@@ -1,5 +1,6 @@
 //! The collector between numbered clients and a scripted backend.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
@@ -303,6 +304,21 @@ impl Rig {
                 return self.books.audit();
             }
             std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Waits until all that was acknowledged by now has arrived.
+    ///
+    /// A record that is on its way at three deaths of the process is taken for their cause and put into
+    /// quarantine; so a scenario that kills often lets the collector catch up in between.
+    pub fn catch_up(&self) {
+        let now: BTreeSet<u64> = self.books.missing().into_iter().collect();
+        let start = Instant::now();
+        let missing = || self.books.missing();
+        while start.elapsed() < Duration::from_secs(30)
+            && missing().iter().any(|number| now.contains(number))
+        {
+            std::thread::sleep(Duration::from_millis(20));
         }
     }
 
