@@ -48,18 +48,26 @@ pub enum Offered {
     Settled(Outcome),
     /// Something behind the door still works on it.
     Open(Pending),
+    /// The door did not let it in: nothing behind it has seen any of it.
+    Refused(Refusal),
 }
 
 /// What the engine implements for one receiver and signal.
 #[async_trait]
 pub trait IntakePort: Send + Sync {
-    /// Asks every pipeline behind it for room.
-    fn admit(&self, bytes: usize) -> Result<Admission, Shut>;
+    /// Asks every pipeline behind it for room for a sender.
+    fn admit(&self, bytes: usize, sender: &Context) -> Result<Admission, Shut>;
     /// Waits for room while the door is [`Shut::Full`], at the latest until `until`.
-    async fn enter(&self, bytes: usize, until: Option<Instant>) -> Result<Admission, Refusal>;
+    async fn enter(
+        &self,
+        bytes: usize,
+        sender: &Context,
+        until: Option<Instant>,
+    ) -> Result<Admission, Refusal>;
     /// Waits for room, whatever shuts the door.
     async fn ready(&self, bytes: usize) -> Admission;
-    /// Runs the chains, on this thread where it is a worker's.
+    /// Asks the gates that look at what is brought, and runs the chains, on this thread where it is a
+    /// worker's.
     fn offer(&self, payload: Payload, context: Context) -> Offered;
     /// Waits for the outcome of `items` items, at the latest until `until`.
     async fn wait(&self, pending: Pending, items: usize, until: Option<Instant>) -> Outcome;
@@ -90,23 +98,28 @@ impl Intake {
         Self(self.0.over(transport))
     }
 
-    /// Asks for room for `bytes` before a body is read.
+    /// Asks for room for `bytes` of this sender before a body is read.
     ///
     /// Answers at once, but where a full queue was told to make senders wait: then it answers by
     /// `until`, or by the engine's own bound. The admission grows and shrinks with
     /// [`Reservation::try_resize`] while the body comes in and inflates, and goes into the
     /// segment. A refusal says when to try again.
-    pub async fn admit(&self, bytes: usize, until: Option<Instant>) -> Result<Admission, Refusal> {
-        match self.0.admit(bytes) {
+    pub async fn admit(
+        &self,
+        bytes: usize,
+        sender: &Context,
+        until: Option<Instant>,
+    ) -> Result<Admission, Refusal> {
+        match self.0.admit(bytes, sender) {
             Ok(admission) => Ok(admission),
             Err(Shut::Refused(refusal)) => Err(refusal),
-            Err(Shut::Full) => self.0.enter(bytes, until).await,
+            Err(Shut::Full) => self.0.enter(bytes, sender, until).await,
         }
     }
 
     /// Waits for room, as receivers do that can read their input again later.
     pub async fn ready(&self, bytes: usize) -> Admission {
-        match self.0.admit(bytes) {
+        match self.0.admit(bytes, &Context::default()) {
             Ok(admission) => admission,
             Err(_) => self.0.ready(bytes).await,
         }
@@ -123,10 +136,26 @@ impl Intake {
         context: Context,
         until: Option<Instant>,
     ) -> Outcome {
+        let brought = self.bring(payload, context, until).await;
+        brought.unwrap_or_else(Outcome::Refused)
+    }
+
+    /// Does what [`Intake::deliver`] does, for receivers that tell their clients whose fault a refusal is.
+    ///
+    /// # Errors
+    /// When the door itself refuses what is brought, as over a quota: nothing behind it has seen
+    /// any of it.
+    pub async fn bring(
+        &self,
+        payload: Payload,
+        context: Context,
+        until: Option<Instant>,
+    ) -> Result<Outcome, Refusal> {
         let items = payload.items();
         match self.0.offer(payload, context) {
-            Offered::Settled(outcome) => outcome,
-            Offered::Open(pending) => self.0.wait(pending, items, until).await,
+            Offered::Settled(outcome) => Ok(outcome),
+            Offered::Open(pending) => Ok(self.0.wait(pending, items, until).await),
+            Offered::Refused(refusal) => Err(refusal),
         }
     }
 
@@ -149,9 +178,37 @@ impl std::fmt::Debug for Intake {
 }
 
 /// A condition under which a processor wants the door of its pipeline shut.
+///
+/// It is asked for each request: a few loads at most.
 pub trait Gate: Send + Sync {
-    /// Why `bytes` more should not come in now. Asked for each request: a few loads at most.
-    fn refusal(&self, bytes: usize) -> Option<Refusal>;
+    /// Why a request of at least `bytes` bytes from this sender should not come in now; asked
+    /// before its body is read. Nothing is charged yet: the request may be turned away elsewhere.
+    fn refusal(&self, bytes: usize, sender: &Context) -> Option<Refusal>;
+
+    /// Charges a request whose body has been read, or says why it should not come in after all.
+    ///
+    /// # Errors
+    /// When it must not come in; nothing is charged then.
+    fn charge(&self, _payload: &Payload, _sender: &Context) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    /// Takes a charge back, as another gate refused the request.
+    fn discharge(&self, _payload: &Payload, _sender: &Context) {}
+
+    /// Bytes of the budget that may be used when a request has come in and inflated.
+    fn ceiling(&self) -> Option<Ceiling> {
+        None
+    }
+}
+
+/// How much of the budget may be used as far as one gate goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ceiling {
+    /// The bytes.
+    pub bytes: usize,
+    /// What is said when they are used.
+    pub reason: &'static str,
 }
 
 /// The gates before one pipeline, set while its processors are built.

@@ -33,7 +33,7 @@ pub use exporter::{
     Part, Position, Sealed,
 };
 pub use extension::{Extension, ExtensionContext};
-pub use intake::{Admission, Gate, Gates, Intake, IntakePort, Offered, Promise, Shut};
+pub use intake::{Admission, Ceiling, Gate, Gates, Intake, IntakePort, Offered, Promise, Shut};
 pub use outbox::{Outbox, Reason, Reasons};
 pub use processor::{Partition, Processor};
 pub use receiver::{Receiver, ReceiverContext};

@@ -90,6 +90,8 @@ pub const RENAMED: &[(Kind, &str, &str)] = &[
     (Kind::Processor, "groupbyattrs", "group_by_attrs"),
     (Kind::Processor, "k8sattributes", "k8s_attributes"),
     (Kind::Processor, "metricstransform", "metrics_transform"),
+    (Kind::Processor, "ratelimit", "rate_limiter"),
+    (Kind::Processor, "ratelimiter", "rate_limiter"),
     (Kind::Processor, "resourcedetection", "resource_detection"),
     (Kind::Processor, "tailsampling", "tail_sampling"),
     (Kind::Connector, "servicegraph", "service_graph"),

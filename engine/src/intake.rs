@@ -1,13 +1,19 @@
 //! The door: the only place where data is refused for want of room.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Acquire, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use tidegate_component::metrics::{Counter, Metrics};
-use tidegate_component::{Admission, Gate, IntakePort, Offered, Promise, Shut};
-use tidegate_pdata::{Batch, Budget, Context, Outcome, Payload, Pending, Receipt, Refusal, Signal};
+use tidegate_component::{Admission, Ceiling, Gate, IntakePort, Offered, Promise, Shut};
+use tidegate_pdata::{
+    Batch, Budget, Client, Context, NoRoom, Outcome, Payload, Pending, Receipt, Refusal, Signal,
+    is_fair,
+};
 use tokio::time::{Instant, timeout_at};
 
 use crate::graph::{Graph, Place, local};
@@ -27,6 +33,8 @@ pub(crate) struct Port {
     pub(crate) budget: Arc<Budget>,
     /// The gates of every pipeline that a batch passes, through connectors as well.
     pub(crate) gates: Arc<[Arc<dyn Gate>]>,
+    /// The lowest ceiling that a gate sets.
+    pub(crate) ceiling: Option<Ceiling>,
     /// Every queue that a batch reaches.
     pub(crate) sinks: Arc<[Arc<dyn Sink>]>,
     pub(crate) promise: Promise,
@@ -48,10 +56,11 @@ pub(crate) struct DoorCounts {
     accepted: Counter,
     refused: Counter,
     failed: Counter,
-    /// Requests turned away before their bodies were read, by what was full.
+    /// Requests turned away before anything behind the door saw them, by what was full.
     budget: Counter,
     queue: Counter,
     gate: Counter,
+    share: Counter,
     stopping: Counter,
 }
 
@@ -65,7 +74,7 @@ impl DoorCounts {
         };
         let turned = |reason: &str| {
             let labels = [labels[0], labels[1], ("reason", reason)];
-            let help = "Requests turned away before their bodies were read.";
+            let help = "Requests turned away at the door, by reason.";
             metrics.counter("tidegate_receiver_refused_requests", help, &labels)
         };
         Self {
@@ -75,6 +84,7 @@ impl DoorCounts {
             budget: turned("budget"),
             queue: turned("queue"),
             gate: turned("gate"),
+            share: turned("share"),
             stopping: turned("stopping"),
         }
     }
@@ -91,12 +101,12 @@ impl Port {
     }
 
     /// Asks everything but the budget for room.
-    fn open(&self, bytes: usize) -> Result<(), Shut> {
+    fn open(&self, bytes: usize, sender: &Context) -> Result<(), Shut> {
         if self.closing.load(Acquire) {
             return Err(refuse(&self.counts().stopping, "shutting down"));
         }
         for gate in &*self.gates {
-            if let Some(refusal) = gate.refusal(bytes) {
+            if let Some(refusal) = gate.refusal(bytes, sender) {
                 self.counts().gate.add(1);
                 return Err(Shut::Refused(refusal));
             }
@@ -109,6 +119,55 @@ impl Port {
                     self.counts().queue.add(1);
                     return Err(Shut::Refused(refusal));
                 }
+            }
+            if sender
+                .client()
+                .is_some_and(|client| self.crowds(client, &**sink))
+            {
+                return Err(refuse(&self.counts().share, QUEUE_SHARE));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a client holds more of a queue that refuses than its share.
+    ///
+    /// What it holds of the queue is reckoned from what it holds of the budget.
+    fn crowds(&self, client: &Client, sink: &dyn Sink) -> bool {
+        let Some((size, capacity)) = sink.fill() else {
+            return false;
+        };
+        let free = capacity.saturating_sub(size);
+        if is_fair(size, 0, free) {
+            return false;
+        }
+        let used = self.budget.used().max(1);
+        let held = client.held().min(used);
+        let part = (size as u128 * held as u128 / used as u128) as usize;
+        !is_fair(part, 0, free)
+    }
+
+    /// Reserves room in the budget for a client.
+    fn reserve(&self, bytes: usize, client: Option<&Client>) -> Result<Admission, Shut> {
+        let ceiling = self.ceiling.map_or(usize::MAX, |ceiling| ceiling.bytes);
+        let admission = self.budget.admit(bytes, client, ceiling);
+        admission.map_err(|full| match (full, self.ceiling) {
+            (NoRoom::Share, _) => refuse(&self.counts().share, BUDGET_SHARE),
+            (NoRoom::Ceiling, Some(ceiling)) => refuse(&self.counts().gate, ceiling.reason),
+            (NoRoom::Ceiling, None) | (NoRoom::Spent, _) => {
+                refuse(&self.counts().budget, "the memory budget is spent")
+            }
+        })
+    }
+
+    /// Charges every gate for a request, or none where one refuses it.
+    fn charge(&self, payload: &Payload, sender: &Context) -> Result<(), Refusal> {
+        for (at, gate) in self.gates.iter().enumerate() {
+            if let Err(refusal) = gate.charge(payload, sender) {
+                for charged in &self.gates[..at] {
+                    charged.discharge(payload, sender);
+                }
+                return Err(refusal);
             }
         }
         Ok(())
@@ -145,6 +204,10 @@ const fn refusal(reason: &'static str) -> Refusal {
     Refusal::new(reason, COME_AGAIN)
 }
 
+/// What a client hears that holds most of what is full.
+const BUDGET_SHARE: &str = "memory is short, and this client holds more than its share of it";
+const QUEUE_SHARE: &str = "a queue is nearly full, and this client holds more than its share of it";
+
 fn by(until: Option<Instant>) -> Instant {
     until.unwrap_or_else(|| Instant::now() + LONGEST_WAIT)
 }
@@ -160,14 +223,18 @@ impl Drop for Unanswered<'_> {
 
 #[async_trait]
 impl IntakePort for Port {
-    fn admit(&self, bytes: usize) -> Result<Admission, Shut> {
-        self.open(bytes)?;
-        let admission = self.budget.try_reserve(bytes);
-        admission.ok_or_else(|| refuse(&self.counts().budget, "the memory budget is spent"))
+    fn admit(&self, bytes: usize, sender: &Context) -> Result<Admission, Shut> {
+        self.open(bytes, sender)?;
+        self.reserve(bytes, sender.client())
     }
 
-    async fn enter(&self, bytes: usize, until: Option<Instant>) -> Result<Admission, Refusal> {
-        let look = || match self.admit(bytes) {
+    async fn enter(
+        &self,
+        bytes: usize,
+        sender: &Context,
+        until: Option<Instant>,
+    ) -> Result<Admission, Refusal> {
+        let look = || match self.admit(bytes, sender) {
             Ok(admission) => Some(Ok(admission)),
             Err(Shut::Refused(refusal)) => Some(Err(refusal)),
             Err(Shut::Full) => None,
@@ -180,11 +247,12 @@ impl IntakePort for Port {
     }
 
     async fn ready(&self, bytes: usize) -> Admission {
+        let nobody = Context::default();
         let look = || {
-            self.open(bytes).ok()?;
+            self.open(bytes, &nobody).ok()?;
             // More than the whole budget would never get in: it gets in alone.
             let alone = self.budget.used() == 0;
-            let admission = self.budget.try_reserve(bytes);
+            let admission = self.reserve(bytes, None).ok();
             admission.or_else(|| alone.then(|| self.budget.overdraw(bytes)))
         };
         self.budget.wait(look).await
@@ -199,6 +267,11 @@ impl IntakePort for Port {
         if self.graph.shut.load(Acquire) {
             let outcome = Outcome::Refused(refusal("shutting down"));
             return Offered::Settled(self.answer(outcome, items));
+        }
+        if let Err(refusal) = self.charge(&payload, &context) {
+            self.counts().gate.add(1);
+            self.counts().refused.add(items as u64);
+            return Offered::Refused(refusal);
         }
         let (receipt, pending) = Receipt::new();
         let batch = Batch::new(payload, context, receipt);

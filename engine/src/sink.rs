@@ -104,6 +104,12 @@ pub(crate) trait Sink: Send + Sync {
     /// loads at most.
     fn room(&self) -> Room;
 
+    /// What a queue in memory that refuses holds and may hold, by the measure of its size; none where
+    /// it is another.
+    fn fill(&self) -> Option<(usize, usize)> {
+        None
+    }
+
     /// What a kept outcome from this sink is worth.
     fn promise(&self) -> Promise;
 

@@ -3,17 +3,20 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::Client;
+
 /// The client's metadata, address and identity that a batch came with.
 ///
 /// Cloning is one reference count; a batch without any of it allocates nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Context(Option<Arc<Fields>>);
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Fields {
     metadata: Vec<(Box<str>, Box<str>)>,
     auth: Vec<(Box<str>, Box<str>)>,
     peer: Option<SocketAddr>,
+    client: Option<Client>,
 }
 
 impl Context {
@@ -21,6 +24,12 @@ impl Context {
     #[must_use]
     pub fn builder() -> ContextBuilder {
         ContextBuilder(Fields::default())
+    }
+
+    /// Starts a context that has all that this one has, and more.
+    #[must_use]
+    pub fn extend(&self) -> ContextBuilder {
+        ContextBuilder(self.0.as_deref().cloned().unwrap_or_default())
     }
 
     /// Every value of a metadata key (a header, in lower case), in the order they came.
@@ -37,6 +46,12 @@ impl Context {
     #[must_use]
     pub fn peer(&self) -> Option<SocketAddr> {
         self.0.as_ref().and_then(|fields| fields.peer)
+    }
+
+    /// The client's account with the budget, where fairness knows it.
+    #[must_use]
+    pub fn client(&self) -> Option<&Client> {
+        self.0.as_ref().and_then(|fields| fields.client.as_ref())
     }
 
     fn fields<'a>(
@@ -77,6 +92,13 @@ impl ContextBuilder {
     #[must_use]
     pub fn peer(mut self, peer: SocketAddr) -> Self {
         self.0.peer = Some(peer);
+        self
+    }
+
+    /// Sets the client's account with the budget.
+    #[must_use]
+    pub fn client(mut self, client: Client) -> Self {
+        self.0.client = Some(client);
         self
     }
 

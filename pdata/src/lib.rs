@@ -20,7 +20,7 @@ pub mod view;
 pub mod wire;
 
 pub use batch::{Batch, Payload, Segment};
-pub use budget::{Budget, Reservation};
+pub use budget::{Budget, Client, NoRoom, Reservation, SHARE, is_fair, origin};
 pub use context::{Context, ContextBuilder};
 pub use door::{Admitted, MalformedRequest, canonical_items};
 pub use receipt::{Outcome, Pending, Receipt, Refusal};

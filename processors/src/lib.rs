@@ -4,6 +4,7 @@ pub mod attributes;
 pub mod batch;
 pub mod memory_limiter;
 pub mod probabilistic_sampler;
+pub mod rate_limiter;
 pub mod resource;
 
 mod actions;
@@ -20,5 +21,6 @@ pub static ALL: &[Entry<Box<dyn Processor>>] = &[
     Entry::of::<batch::Config>(),
     Entry::of::<memory_limiter::Config>(),
     Entry::of::<probabilistic_sampler::Config>(),
+    Entry::of::<rate_limiter::Config>(),
     Entry::of::<resource::Config>(),
 ];

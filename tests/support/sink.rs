@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -44,6 +45,11 @@ pub struct Sink {
 impl Sink {
     /// Listens on a free loopback port.
     pub fn start() -> Self {
+        Self::slow(Duration::ZERO)
+    }
+
+    /// The same, but each request is answered after a while.
+    pub fn slow(pause: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
         let address = listener.local_addr().expect("a bound address").to_string();
         let received = Arc::new(Mutex::new(Received::default()));
@@ -52,7 +58,7 @@ impl Sink {
             for stream in listener.incoming().flatten() {
                 let shared = Arc::clone(&shared);
                 std::thread::spawn(move || {
-                    let _ = serve(&stream, &shared);
+                    let _ = serve(&stream, &shared, pause);
                 });
             }
         });
@@ -73,9 +79,10 @@ impl Sink {
     }
 }
 
-fn serve(stream: &TcpStream, received: &Mutex<Received>) -> std::io::Result<()> {
+fn serve(stream: &TcpStream, received: &Mutex<Received>, pause: Duration) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream);
     while let Some((head, body)) = request(&mut reader)? {
+        std::thread::sleep(pause);
         let known = {
             let mut received = received.lock().expect("no server thread panics");
             let known = keep(&mut received, &head, &body);

@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod compression;
+mod crowd;
 pub mod grpc;
 pub mod pages;
 pub mod server;

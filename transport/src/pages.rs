@@ -18,8 +18,10 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream, lookup_host};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
+
+use crate::crowd::Crowd;
 
 /// The answer to one request.
 pub type Page = Response<Bytes>;
@@ -27,7 +29,7 @@ pub type Page = Response<Bytes>;
 /// What answers requests; it gets everything but the body.
 pub type Handler = Arc<dyn Fn(Parts) -> Pin<Box<dyn Future<Output = Page> + Send>> + Send + Sync>;
 
-/// Connections at a time; further ones wait in the backlog.
+/// Connections at a time; more are closed at once. Of these one client takes at most eight ninths.
 const CONNECTIONS: usize = 256;
 /// Time for a request's headers.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -111,21 +113,21 @@ async fn bind(address: &str) -> io::Result<TcpListener> {
 }
 
 async fn accept(listener: TcpListener, handler: Handler, mut stopped: watch::Receiver<bool>) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let crowd = Crowd::new("connections", CONNECTIONS);
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-            return;
-        };
-        let stream = tokio::select! {
+        let (stream, peer) = tokio::select! {
             _ = stopped.changed() => return,
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok(accepted) => accepted,
                 Err(_) => {
                     // Out of descriptors: the next attempt may find one.
                     tokio::time::sleep(Duration::from_millis(50)).await;
                     continue;
                 }
             },
+        };
+        let Some(place) = crowd.enter(Some(peer.ip())) else {
+            continue;
         };
         let (handler, stopped) = (Arc::clone(&handler), stopped.clone());
         tokio::spawn(async move {
@@ -186,6 +188,27 @@ mod tests {
         assert!(answer.ends_with("/x"), "{answer}");
         pages.stop().await;
         assert!(TcpStream::connect(address).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn one_client_cannot_take_every_connection() {
+        let handler: Handler = Arc::new(|_| Box::pin(async { not_found() }));
+        let pages = Pages::serve("127.0.0.1:0", handler).await.unwrap();
+        let mut silent = Vec::new();
+        for _ in 0..CONNECTIONS {
+            silent.push(TcpStream::connect(pages.address()).await.unwrap());
+        }
+        // The last of them was closed.
+        let last = silent.last_mut().unwrap();
+        assert_eq!(last.read(&mut [0; 8]).await.unwrap_or(0), 0);
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+        let mut other = socket.connect(pages.address()).await.unwrap();
+        let request = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+        other.write_all(request).await.unwrap();
+        let mut answer = String::new();
+        other.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
     }
 
     #[tokio::test]

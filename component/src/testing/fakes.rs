@@ -248,11 +248,16 @@ struct Port(Arc<FakeDoor>);
 
 #[async_trait]
 impl IntakePort for Port {
-    fn admit(&self, bytes: usize) -> Result<Admission, Shut> {
+    fn admit(&self, bytes: usize, _: &Context) -> Result<Admission, Shut> {
         self.0.admit(bytes)
     }
 
-    async fn enter(&self, bytes: usize, until: Option<Instant>) -> Result<Admission, Refusal> {
+    async fn enter(
+        &self,
+        bytes: usize,
+        _: &Context,
+        until: Option<Instant>,
+    ) -> Result<Admission, Refusal> {
         lock(&self.0.untils).push(until);
         let look = || match self.0.admit(bytes) {
             Ok(admission) => Some(Ok(admission)),

@@ -382,14 +382,17 @@ fn extension_that_stays_after_its_end_is_noticed() {
 async fn fake_door_takes_counts_and_shuts() {
     let door = Arc::new(FakeDoor::within(100));
     let intake = door.intake().over("grpc");
-    let admission = intake.admit(60, None).await.unwrap();
-    assert!(intake.admit(60, None).await.is_err());
+    let admission = intake.admit(60, &Context::default(), None).await.unwrap();
+    assert!(intake.admit(60, &Context::default(), None).await.is_err());
     drop(admission);
     let payload = realistic(Signal::Logs, 3);
     let outcome = intake.deliver(payload, Context::default(), None).await;
     assert_eq!((outcome, door.items()), (Outcome::TakenOver, 3));
     door.shut(Some(Shut::Full));
-    let waiter = tokio::spawn(async move { intake.admit(1, None).await.is_ok() });
+    let waiter = tokio::spawn(async move {
+        let sender = Context::default();
+        intake.admit(1, &sender, None).await.is_ok()
+    });
     tokio::task::yield_now().await;
     assert!(!waiter.is_finished());
     door.shut(None);

@@ -219,6 +219,11 @@ impl Books {
         .load(Relaxed)
     }
 
+    /// What the queue may hold, counted by its sizer.
+    pub(super) const fn capacity(&self) -> usize {
+        self.capacity
+    }
+
     /// Whether nothing more fits in.
     pub(super) fn is_full(&self) -> bool {
         self.size() >= self.capacity

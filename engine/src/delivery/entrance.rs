@@ -84,6 +84,13 @@ impl Entrance {
         }
     }
 
+    /// What the queue holds and may hold, where it refuses and is in memory: whose data fills a
+    /// disk, the budget cannot tell.
+    pub(super) fn fill(&self) -> Option<(usize, usize)> {
+        let refuses = self.settings.overflow == Overflow::Refuse && self.store.is_none();
+        refuses.then(|| (self.books.size(), self.books.capacity()))
+    }
+
     /// What a kept outcome is worth.
     pub(super) fn promise(&self) -> Promise {
         match &self.store {

@@ -44,6 +44,10 @@ impl Sink for Remote {
         self.0.entrance.room(|| self.0.refusal())
     }
 
+    fn fill(&self) -> Option<(usize, usize)> {
+        self.0.entrance.fill()
+    }
+
     fn promise(&self) -> Promise {
         self.0.entrance.promise()
     }

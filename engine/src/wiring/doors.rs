@@ -69,11 +69,14 @@ impl Wired {
         }
         reached.sort_unstable();
         reached.dedup();
+        let gates = gates(graph, &reached);
+        let ceilings = gates.iter().filter_map(|gate| gate.ceiling());
         Intake::new(Arc::new(Port {
             graph: Arc::clone(graph),
             door: super::ends::index(at),
             budget: Arc::clone(&around.budget),
-            gates: gates(graph, &reached),
+            ceiling: ceilings.min_by_key(|ceiling| ceiling.bytes),
+            gates,
             sinks: sinks(graph, &reached),
             promise,
             closing: Arc::clone(&self.closing),

@@ -4,7 +4,7 @@ use std::time::Duration;
 use tidegate_component::{
     BuildContext, Connector, Gate, Outbox, Partition, Processor, Promise, Routes, SAME_SIGNAL,
 };
-use tidegate_pdata::{Batch, Outcome, Refusal, Signal};
+use tidegate_pdata::{Batch, Context, Outcome, Refusal, Signal};
 
 use crate::graph::{Make, Place};
 use crate::sink::Room;
@@ -156,7 +156,7 @@ async fn promise_is_the_weakest_and_receipts_are_carried_for_the_strongest() {
 struct Shutter(Mutex<bool>);
 
 impl Gate for Shutter {
-    fn refusal(&self, _: usize) -> Option<Refusal> {
+    fn refusal(&self, _: usize, _: &Context) -> Option<Refusal> {
         let refusal = Refusal::new("limit", Duration::from_secs(2));
         self.0.lock().unwrap().then_some(refusal)
     }
@@ -180,16 +180,41 @@ async fn door_asks_gates_queues_and_budget_behind_connectors_too() {
         .pipeline("traces/2", &["forward"], &["limiter"], &["far"]);
     let run = rig.start().await;
     let door = run.intake("in", TRACES);
-    assert_eq!(door.admit(10, None).await.unwrap().bytes(), 10);
+    assert_eq!(
+        door.admit(10, &Context::default(), None)
+            .await
+            .unwrap()
+            .bytes(),
+        10
+    );
     *gate.0.lock().unwrap() = true;
-    assert_eq!(door.admit(10, None).await.unwrap_err().reason, "limit");
+    assert_eq!(
+        door.admit(10, &Context::default(), None)
+            .await
+            .unwrap_err()
+            .reason,
+        "limit"
+    );
     *gate.0.lock().unwrap() = false;
     let refusal = Refusal::new("queue full", Duration::from_secs(1));
     *room.lock().unwrap() = Room::Refused(refusal.clone());
-    assert_eq!(door.admit(10, None).await.unwrap_err(), refusal);
+    assert_eq!(
+        door.admit(10, &Context::default(), None).await.unwrap_err(),
+        refusal
+    );
     *room.lock().unwrap() = Room::Free;
-    assert!(door.admit(2 << 20, None).await.is_err());
-    for (reason, requests) in [("gate", 1), ("queue", 1), ("budget", 1), ("stopping", 0)] {
+    assert!(
+        door.admit(2 << 20, &Context::default(), None)
+            .await
+            .is_err()
+    );
+    for (reason, requests) in [
+        ("gate", 1),
+        ("queue", 1),
+        ("budget", 1),
+        ("share", 0),
+        ("stopping", 0),
+    ] {
         let labels = [
             ("receiver", "in"),
             ("transport", ""),
@@ -201,7 +226,10 @@ async fn door_asks_gates_queues_and_budget_behind_connectors_too() {
     }
     run.shutdown().await;
     assert_eq!(
-        door.admit(1, None).await.unwrap_err().reason,
+        door.admit(1, &Context::default(), None)
+            .await
+            .unwrap_err()
+            .reason,
         "shutting down"
     );
 }
@@ -257,12 +285,16 @@ async fn sender_waits_at_a_full_queue_that_wants_it_so() {
     let door = run.intake("in", TRACES);
     *room.lock().unwrap() = Room::Later;
     let start = tokio::time::Instant::now();
-    let late = door.admit(1, None).await.unwrap_err();
+    let late = door.admit(1, &Context::default(), None).await.unwrap_err();
     assert_eq!(late.reason, "a queue stays full");
     assert_eq!(start.elapsed(), Duration::from_secs(8));
     let waiter = tokio::spawn({
         let door = door.clone();
-        async move { door.admit(1, None).await.map(|admission| admission.bytes()) }
+        async move {
+            door.admit(1, &Context::default(), None)
+                .await
+                .map(|admission| admission.bytes())
+        }
     });
     tokio::task::yield_now().await;
     *room.lock().unwrap() = Room::Free;

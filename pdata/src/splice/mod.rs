@@ -146,7 +146,7 @@ impl Splicer {
                 continue;
             }
             let bytes = Bytes::from(self.scratch.store.finish(segment.bytes()));
-            let hold = (segment.hold()).map(|hold| Arc::new(hold.budget().overdraw(bytes.len())));
+            let hold = (segment.hold()).map(|hold| Arc::new(hold.overdraw(bytes.len())));
             edited.push(Segment::new(bytes, items, hold));
         }
         self.scratch.shrink();

@@ -303,7 +303,7 @@ impl Plan {
         }
         debug_assert_eq!(out.len(), size, "the size of a piece is as planned");
         let hold = sources[origin].hold();
-        let hold = hold.map(|hold| Arc::new(hold.budget().overdraw(size)));
+        let hold = hold.map(|hold| Arc::new(hold.overdraw(size)));
         payload.push(Segment::new(out.into(), items, hold));
     }
 

@@ -1,7 +1,8 @@
 //! `memory_limiter`: shuts the door of a pipeline while memory is short.
 //!
 //! All data inside the process is counted in one byte budget as it arrives, so this needs no measuring
-//! to know what telemetry holds: the door shuts at the soft limit, `limit − spike limit`, before a body is read.
+//! to know what telemetry holds: the soft limit, `limit − spike limit`, is a ceiling for what the door lets in,
+//! when a request begins and as it inflates.
 //! What the budget does not count (buffers of libraries, builders, the allocator's own) shows in the
 //! resident set, which is looked at every `check_interval`: from the hard limit on the door is shut
 //! until all that is counted has left. With nothing counted inside, refusing would free nothing, and
@@ -18,8 +19,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use tidegate_component::metrics::Counter;
-use tidegate_component::{Gate, Outbox, Processor};
-use tidegate_pdata::{Batch, Budget, Refusal};
+use tidegate_component::{Ceiling, Gate, Outbox, Processor};
+use tidegate_pdata::{Batch, Budget, Context, Refusal};
 use tokio::time::Instant;
 
 pub use config::Config;
@@ -91,16 +92,17 @@ fn millis(duration: Duration) -> u64 {
 }
 
 impl Gate for Threshold {
-    fn refusal(&self, bytes: usize) -> Option<Refusal> {
-        let used = self.budget.used();
-        let reason = if used.saturating_add(bytes) > self.limits.soft {
-            "the soft limit of memory_limiter is reached"
-        } else if self.is_over() && used > 0 {
-            "the process holds more than memory_limiter's limit"
-        } else {
-            return None;
-        };
-        Some(Refusal::new(reason, COME_AGAIN))
+    fn refusal(&self, _: usize, _: &Context) -> Option<Refusal> {
+        const REASON: &str = "the process holds more than memory_limiter's limit";
+        let is_over = self.is_over() && self.budget.used() > 0;
+        is_over.then_some(Refusal::new(REASON, COME_AGAIN))
+    }
+
+    fn ceiling(&self) -> Option<Ceiling> {
+        Some(Ceiling {
+            bytes: self.limits.soft,
+            reason: "the soft limit of memory_limiter is reached",
+        })
     }
 }
 

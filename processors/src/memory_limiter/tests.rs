@@ -4,7 +4,7 @@ use prost::Message;
 use serde_json::json;
 use tidegate_component::{BuildContext, BuildError, ComponentConfig, Gate, Outbox, Processor};
 use tidegate_pdata::testing::realistic_traces;
-use tidegate_pdata::{Batch, Budget, Context, Payload, Receipt, Signal};
+use tidegate_pdata::{Batch, Budget, Context, Payload, Receipt, Refusal, Signal};
 
 use super::{COME_AGAIN, Config, Limits, Threshold};
 
@@ -22,6 +22,10 @@ fn build(json: serde_json::Value) -> Result<(BuildContext, Box<dyn Processor>), 
 fn fault(json: serde_json::Value) -> String {
     let error = build(json).err().unwrap();
     format!("{}: {}", error.path, error.message)
+}
+
+fn refusal(threshold: &Threshold) -> Option<Refusal> {
+    threshold.refusal(1, &Context::default())
 }
 
 fn threshold(resident: fn() -> Option<u64>) -> Threshold {
@@ -83,17 +87,15 @@ fn names_the_limits_that_contradict_each_other() {
 }
 
 #[test]
-fn shuts_the_door_at_the_soft_limit_and_says_when_to_come_again() {
+fn the_soft_limit_is_the_ceiling_of_what_comes_in() {
     let (cx, _processor) = build(json!({"check_interval": "1s", "limit_mib": 10_000})).unwrap();
     let [gate] = &cx.gates.list()[..] else {
         panic!("one gate is set")
     };
-    assert_eq!(gate.refusal(1000), None);
-    let held = cx.budget.overdraw(8000 * MIB);
-    assert_eq!(gate.refusal(1).unwrap().after, COME_AGAIN);
-    drop(held);
-    assert_eq!(gate.refusal(1), None);
-    assert!(gate.refusal(8001 * MIB).is_some());
+    assert_eq!(
+        gate.ceiling().map(|ceiling| ceiling.bytes),
+        Some(8000 * MIB)
+    );
 }
 
 #[test]
@@ -111,11 +113,11 @@ fn workers_share_one_gate_and_limiters_have_their_own() {
 #[tokio::test(start_paused = true)]
 async fn past_the_hard_limit_what_is_inside_must_leave_first() {
     let threshold = threshold(|| Some(1000));
-    assert_eq!(threshold.refusal(1), None);
+    assert_eq!(refusal(&threshold), None);
     let held = threshold.budget.overdraw(1);
-    assert!(threshold.refusal(1).is_some());
+    assert_eq!(refusal(&threshold).unwrap().after, COME_AGAIN);
     drop(held);
-    assert_eq!(threshold.refusal(1), None);
+    assert_eq!(refusal(&threshold), None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -124,15 +126,15 @@ async fn looks_at_the_process_once_an_interval() {
     static RESIDENT: AtomicU64 = AtomicU64::new(1);
     let threshold = threshold(|| Some(RESIDENT.load(Relaxed)));
     let _held = threshold.budget.overdraw(1);
-    assert_eq!(threshold.refusal(1), None);
+    assert_eq!(refusal(&threshold), None);
     RESIDENT.store(5000, Relaxed);
-    assert_eq!(threshold.refusal(1), None);
+    assert_eq!(refusal(&threshold), None);
     tokio::time::advance(Duration::from_secs(1)).await;
-    assert!(threshold.refusal(1).is_some());
+    assert!(refusal(&threshold).is_some());
     RESIDENT.store(1, Relaxed);
-    assert!(threshold.refusal(1).is_some());
+    assert!(refusal(&threshold).is_some());
     tokio::time::advance(Duration::from_secs(1)).await;
-    assert_eq!(threshold.refusal(1), None);
+    assert_eq!(refusal(&threshold), None);
 }
 
 #[test]

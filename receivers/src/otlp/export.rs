@@ -1,6 +1,7 @@
 //! What both protocols do with a request: in through the door, and out with an answer.
 
 use std::borrow::Cow;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use ::http::HeaderMap;
 use bytes::Bytes;
 use tidegate_component::metrics::Metrics;
 use tidegate_component::{Intake, ReceiverContext};
-use tidegate_pdata::{Context, Outcome, Payload, Refusal, Reservation, Signal};
+use tidegate_pdata::{Budget, Context, Outcome, Payload, Refusal, Reservation, Signal};
 use tidegate_transport::grpc::{Code, Status};
 use tidegate_transport::server::Peer;
 use tokio::time::Instant;
@@ -18,6 +19,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 /// The doors of the signals that are received.
 pub(super) struct Export {
+    budget: Arc<Budget>,
     intakes: [Option<Intake>; 3],
     transport: &'static str,
     metrics: Metrics,
@@ -27,6 +29,7 @@ impl Export {
     pub(super) fn new(cx: &ReceiverContext, transport: &'static str, metrics: &Metrics) -> Self {
         let over = |intake: &Intake| intake.over(transport);
         Self {
+            budget: Arc::clone(&cx.budget),
             intakes: Signal::ALL.map(|signal| cx.intake(signal).map(over)),
             transport,
             metrics: metrics.clone(),
@@ -38,15 +41,26 @@ impl Export {
         self.intakes[signal.index()].is_some()
     }
 
+    /// The context of a client's requests: its address, and its account with the budget.
+    pub(super) fn greet(&self, address: Option<SocketAddr>) -> Context {
+        let client = self.budget.client(address.map(|address| address.ip()));
+        let context = Context::builder().client(client);
+        match address {
+            Some(address) => context.peer(address).build(),
+            None => context.build(),
+        }
+    }
+
     /// Asks for room for a body.
     pub(super) async fn admit(
         &self,
         signal: Signal,
         bytes: usize,
+        sender: &Context,
         until: Option<Instant>,
     ) -> Result<Reservation, Refusal> {
         match &self.intakes[signal.index()] {
-            Some(intake) => intake.admit(bytes, until).await,
+            Some(intake) => intake.admit(bytes, sender, until).await,
             None => Err(Refusal::new("no pipeline takes this signal", AGAIN)),
         }
     }
@@ -80,7 +94,7 @@ impl Export {
         if admitted.payload.is_empty() {
             return Ok(());
         }
-        answer(intake.deliver(admitted.payload, context, until).await)
+        answer(intake.bring(admitted.payload, context, until).await?)
     }
 
     /// Counts a request that was turned away for its own fault.
@@ -141,11 +155,11 @@ fn answer(outcome: Outcome) -> Result<(), Status> {
 }
 
 /// What is known of a request's sender.
-pub(super) fn context(peer: &Arc<Peer>, headers: Option<(&HeaderMap, Option<&str>)>) -> Context {
+pub(super) fn context(peer: &Peer, headers: Option<(&HeaderMap, Option<&str>)>) -> Context {
     let Some((headers, host)) = headers else {
         return peer.context.clone();
     };
-    let mut builder = Context::builder();
+    let mut builder = peer.context.extend();
     for (name, value) in headers {
         let is_transports = name == "te" || name.as_str().starts_with("grpc-");
         if !is_transports && let Ok(value) = value.to_str() {
@@ -158,10 +172,7 @@ pub(super) fn context(peer: &Arc<Peer>, headers: Option<(&HeaderMap, Option<&str
             builder = builder.metadata("host", host);
         }
     }
-    match peer.address {
-        Some(address) => builder.peer(address).build(),
-        None => builder.build(),
-    }
+    builder.build()
 }
 
 #[cfg(test)]

@@ -1,9 +1,13 @@
 //! OTLP over gRPC: three services with one method each.
 
+use std::net::SocketAddr;
+
+use ::http::HeaderMap;
+use ::http::uri::Authority;
 use bytes::Bytes;
-use tidegate_pdata::{Refusal, Reservation, Signal};
+use tidegate_pdata::{Context, Refusal, Reservation, Signal};
 use tidegate_transport::grpc::Status;
-use tidegate_transport::server::{Call, Unary};
+use tidegate_transport::server::{Call, Peer, Unary};
 use tokio::time::Instant;
 
 use super::export::{Export, context};
@@ -37,23 +41,37 @@ impl Unary for Calls {
         self.export.takes(signal).then_some(signal)
     }
 
+    fn greet(&self, address: Option<SocketAddr>) -> Context {
+        self.export.greet(address)
+    }
+
+    fn sender(&self, peer: &Peer, headers: &HeaderMap, authority: Option<&Authority>) -> Context {
+        let kept = self.include_metadata;
+        context(
+            peer,
+            kept.then(|| (headers, authority.map(Authority::as_str))),
+        )
+    }
+
     async fn admit(
         &self,
         signal: Signal,
         bytes: usize,
+        sender: &Context,
         until: Option<Instant>,
     ) -> Result<Reservation, Refusal> {
-        self.export.admit(signal, bytes, until).await
+        self.export.admit(signal, bytes, sender, until).await
     }
 
     async fn call(&self, call: Call<Signal>) -> Result<Bytes, Status> {
-        let headers = self.include_metadata.then(|| {
-            let host = call.authority.as_ref().map(http::uri::Authority::as_str);
-            (&call.headers, host)
-        });
-        let context = context(&call.peer, headers);
         self.export
-            .deliver(call.method, call.message, call.hold, context, call.until)
+            .deliver(
+                call.method,
+                call.message,
+                call.hold,
+                call.sender,
+                call.until,
+            )
             .await?;
         Ok(ACCEPTED)
     }

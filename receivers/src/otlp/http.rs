@@ -1,5 +1,6 @@
 //! OTLP over HTTP: a path per signal, protobuf or JSON.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use ::http::request::Parts;
@@ -7,7 +8,7 @@ use ::http::{HeaderMap, Method, Request, StatusCode};
 use bytes::Bytes;
 use hyper::body::Incoming;
 use tidegate_pdata::json::{JsonError, from_json};
-use tidegate_pdata::{Reservation, Signal};
+use tidegate_pdata::{Context, Reservation, Signal};
 use tidegate_transport::compression::{Codec, DecompressError};
 use tidegate_transport::grpc::{Code, Status};
 use tidegate_transport::server::{
@@ -93,7 +94,12 @@ impl Http {
             max: self.settings.max_body,
             pace: self.settings.pace,
         };
-        let admit = |bytes| self.export.admit(signal, bytes, None);
+        let headers = self.settings.include_metadata.then(|| {
+            let host = parts.uri.authority().map(::http::uri::Authority::as_str);
+            (&parts.headers, host)
+        });
+        let sender = context(peer, headers);
+        let admit = |bytes| self.export.admit(signal, bytes, &sender, None);
         let read = read_body(body, settings, admit).await;
         let (message, hold) = read
             .map_err(body_status)
@@ -102,13 +108,8 @@ impl Http {
                 Format::Json => from_text(signal, &text, hold),
             })
             .inspect_err(|(_, status)| self.export.failed(Some(signal), status))?;
-        let headers = self.settings.include_metadata.then(|| {
-            let host = parts.uri.authority().map(::http::uri::Authority::as_str);
-            (&parts.headers, host)
-        });
-        let context = context(peer, headers);
         self.export
-            .deliver(signal, message, hold, context, None)
+            .deliver(signal, message, hold, sender, None)
             .await
             .map_err(|status| (status.code.to_http(), status))
     }
@@ -175,6 +176,10 @@ impl Service for Http {
             headers.entry(name).or_insert_with(|| value.clone());
         }
         response
+    }
+
+    fn greet(&self, address: Option<SocketAddr>) -> Context {
+        self.export.greet(address)
     }
 
     fn panicked(&self) -> Response {

@@ -22,6 +22,7 @@ use tokio_rustls::TlsAcceptor;
 use super::io::{Sniffed, Version};
 use super::watch::{Activity, Due, Watch};
 use super::{Peer, Protocol, Response, Service, Settings};
+use crate::crowd::Place;
 
 /// What the server asks of its connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +46,8 @@ const HTTP1_BUFFER: usize = 128 << 10;
 
 /// One side of a connection, and what is to be done on it.
 pub(super) struct Connection<'a, S> {
+    /// Its place among those who have not said anything yet.
+    pub(super) greeting: Option<Place>,
     pub(super) peer: Arc<Peer>,
     pub(super) settings: &'a Settings,
     pub(super) service: &'a Arc<S>,
@@ -74,7 +77,9 @@ impl<S: Service> Connection<'_, S> {
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        match Box::pin(self.soon(Sniffed::sniff(stream))).await {
+        let begun = Box::pin(self.soon(Sniffed::sniff(stream))).await;
+        self.greeting = None;
+        match begun {
             Ok((Version::Http1, stream)) => Box::pin(self.http1(stream)).await,
             Ok((Version::Http2, stream)) => Box::pin(self.http2(stream)).await,
             Err(error) => lost(

@@ -1,6 +1,7 @@
 //! Unary gRPC calls: a message comes as one piece of bytes, an answer goes as one.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -8,7 +9,7 @@ use http::header::CONTENT_TYPE;
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use hyper::body::Incoming;
-use tidegate_pdata::{Refusal, Reservation};
+use tidegate_pdata::{Context, Refusal, Reservation};
 use tokio::time::Instant;
 
 use super::body::{Frames, inflate, no_room};
@@ -28,6 +29,12 @@ pub trait Unary: Send + Sync + 'static {
     /// The method that a path names, as `/package.Service/Method`; none where there is none.
     fn method(&self, path: &str) -> Option<Self::Method>;
 
+    /// The context of a connection's calls, made when it begins.
+    fn greet(&self, address: Option<SocketAddr>) -> Context;
+
+    /// Says who calls.
+    fn sender(&self, peer: &Peer, headers: &HeaderMap, authority: Option<&Authority>) -> Context;
+
     /// Asks for room before a message is read, and answers by `until`.
     ///
     /// A refusal says when the client should come again.
@@ -35,6 +42,7 @@ pub trait Unary: Send + Sync + 'static {
         &self,
         method: Self::Method,
         bytes: usize,
+        sender: &Context,
         until: Option<Instant>,
     ) -> impl Future<Output = Result<Reservation, Refusal>> + Send;
 
@@ -54,12 +62,8 @@ pub struct Call<M> {
     pub message: Bytes,
     /// The room that the message takes.
     pub hold: Reservation,
-    /// The client's metadata.
-    pub headers: HeaderMap,
-    /// What the client calls the server.
-    pub authority: Option<Authority>,
-    /// The client.
-    pub peer: Arc<Peer>,
+    /// Who calls.
+    pub sender: Context,
     /// The latest that it should be answered: four fifths of the time that the client gives.
     pub until: Option<Instant>,
 }
@@ -114,7 +118,9 @@ impl<U: Unary> Grpc<U> {
         let (prefix, first) = read_prefix(&mut frames).await?;
         let codec = self.check(prefix, codec)?;
         let length = prefix.length as usize;
-        let hold = self.unary.admit(method, length, until).await;
+        let authority = parts.uri.authority();
+        let sender = self.unary.sender(peer, &parts.headers, authority);
+        let hold = self.unary.admit(method, length, &sender, until).await;
         let hold = hold.map_err(Status::from)?;
         let message = read_message(&mut frames, first, length).await?;
         let (message, hold) = match codec {
@@ -125,9 +131,7 @@ impl<U: Unary> Grpc<U> {
             method,
             message,
             hold,
-            headers: parts.headers,
-            authority: parts.uri.into_parts().authority,
-            peer: Arc::clone(peer),
+            sender,
             until,
         })
     }
@@ -169,6 +173,10 @@ impl<U: Unary> Service for Grpc<U> {
             Ok(message) => answer(&message),
             Err(status) => refuse(StatusCode::OK, &status),
         }
+    }
+
+    fn greet(&self, address: Option<SocketAddr>) -> Context {
+        self.unary.greet(address)
     }
 
     fn panicked(&self) -> Response {

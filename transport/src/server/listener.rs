@@ -5,17 +5,16 @@ use std::net::{SocketAddr, TcpListener as StdTcpListener};
 use std::os::unix::net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol as Transport, SockAddr, Socket, TcpKeepalive, Type};
 use tidegate_component::Workers;
-use tidegate_pdata::Context;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::watch;
 
 use super::connection::{Connection, Phase};
 use super::{Address, Family, Peer, Service, Settings};
+use crate::crowd::{Crowd, Place};
 
 /// Connections that the system keeps until they are accepted.
 const BACKLOG: i32 = 4096;
@@ -51,7 +50,8 @@ enum Local {
 struct Shared<S> {
     settings: Settings,
     service: Arc<S>,
-    open: AtomicUsize,
+    connections: Arc<Crowd>,
+    handshakes: Arc<Crowd>,
 }
 
 impl Server {
@@ -74,9 +74,10 @@ impl Server {
         let (phase, watched) = watch::channel(Phase::Running);
         let drain = settings.drain;
         let shared = Arc::new(Shared {
+            connections: Crowd::new("connections", settings.max_connections),
+            handshakes: Crowd::new("handshakes", settings.max_handshakes),
             settings,
             service: Arc::new(service),
-            open: AtomicUsize::new(0),
         });
         let dealt = workers.clone();
         workers.spawn(workers.next(), async move {
@@ -251,7 +252,8 @@ async fn accept<S: Service>(
         };
         match accepted {
             Ok(accepted) => {
-                well = deal(accepted, &shared, &workers, phase.clone(), well);
+                well = true;
+                deal(accepted, &shared, &workers, phase.clone());
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
@@ -275,47 +277,39 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-/// Hands a connection to the next worker, unless there are too many; says whether there are not.
+/// Hands a connection to the next worker, or closes it where there are too many.
 fn deal<S: Service>(
     accepted: Accepted,
     shared: &Arc<Shared<S>>,
     workers: &Workers,
     phase: watch::Receiver<Phase>,
-    well: bool,
-) -> bool {
-    let limit = shared.settings.max_connections;
-    if shared.open.fetch_add(1, Relaxed) >= limit {
-        shared.open.fetch_sub(1, Relaxed);
-        if well {
-            tracing::warn!(limit, "too many connections; new ones are closed");
-        }
-        return false;
-    }
-    let place = Place(Arc::clone(shared));
+) {
+    let address = match &accepted {
+        Accepted::Tcp(_, address) => Some(address.ip()),
+        Accepted::Unix(_) => None,
+    };
+    let place = shared.connections.enter(address);
+    let places = place.and_then(|place| Some((place, shared.handshakes.enter(address)?)));
+    let Some((place, greeting)) = places else {
+        return;
+    };
+    let shared = Arc::clone(shared);
     workers.spawn(workers.next(), async move {
-        let shared = &place.0;
-        if let Err(error) = run(accepted, shared, phase).await {
+        let _place = place;
+        if let Err(error) = run(accepted, &shared, phase, greeting).await {
             tracing::debug!(%error, "connection lost before it began");
         }
     });
-    true
-}
-
-/// A connection's place among those allowed.
-struct Place<S>(Arc<Shared<S>>);
-
-impl<S> Drop for Place<S> {
-    fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Relaxed);
-    }
 }
 
 async fn run<S: Service>(
     accepted: Accepted,
     shared: &Arc<Shared<S>>,
     phase: watch::Receiver<Phase>,
+    greeting: Place,
 ) -> io::Result<()> {
     let connection = |peer| Connection {
+        greeting: Some(greeting),
         peer: Arc::new(peer),
         settings: &shared.settings,
         service: &shared.service,
@@ -333,7 +327,7 @@ async fn run<S: Service>(
             let address = canonical(address);
             let peer = Peer {
                 address: Some(address),
-                context: Context::builder().peer(address).build(),
+                context: shared.service.greet(Some(address)),
             };
             connection(peer).serve(stream).await;
         }
@@ -341,7 +335,7 @@ async fn run<S: Service>(
             let stream = UnixStream::from_std(stream)?;
             let peer = Peer {
                 address: None,
-                context: Context::default(),
+                context: shared.service.greet(None),
             };
             connection(peer).serve(stream).await;
         }

@@ -49,6 +49,13 @@ pub trait Service: Send + Sync + 'static {
         peer: &Arc<Peer>,
     ) -> impl Future<Output = Response> + Send;
 
+    /// The context of a connection's requests, made when it begins.
+    fn greet(&self, address: Option<SocketAddr>) -> Context {
+        address.map_or_else(Context::default, |address| {
+            Context::builder().peer(address).build()
+        })
+    }
+
     /// The answer to a request whose handling panicked; the connection goes on.
     fn panicked(&self) -> Response;
 
@@ -66,7 +73,7 @@ pub trait Service: Send + Sync + 'static {
 pub struct Peer {
     /// Its address; none for a unix socket.
     pub address: Option<SocketAddr>,
-    /// A context with that address and nothing else, shared by all requests.
+    /// What is known of it, shared by all requests: its address, and what the service adds.
     pub context: Context,
 }
 
@@ -88,8 +95,10 @@ pub struct Settings {
     pub protocol: Protocol,
     /// TLS on every connection.
     pub tls: Option<Arc<ServerIdentity>>,
-    /// Connections at a time; more are closed at once.
+    /// Connections at a time; more are closed at once. Of these one client takes at most eight ninths.
     pub max_connections: usize,
+    /// Connections at a time on which TLS or the first bytes are outstanding; shared alike.
+    pub max_handshakes: usize,
     /// Requests at a time on an HTTP/2 connection.
     pub max_concurrent_streams: u32,
     /// Bytes of a request's headers.
@@ -123,6 +132,7 @@ impl Settings {
             protocol,
             tls: None,
             max_connections: 65_536,
+            max_handshakes: 8192,
             max_concurrent_streams: 256,
             max_header_bytes: 64 << 10,
             handshake_timeout: Duration::from_secs(20),

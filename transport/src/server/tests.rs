@@ -1,12 +1,14 @@
 //! Servers against raw clients over real sockets.
 
 mod crowd;
+mod limits;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use bytes::Bytes;
 use h2::client::SendRequest;
+use http::uri::Authority;
 use http::{HeaderMap, Method, StatusCode};
 use tidegate_component::Workers;
 use tidegate_pdata::{Budget, Refusal, Reservation};
@@ -57,10 +59,19 @@ impl Unary for Arc<Echo> {
         (path == "/test.Echo/Say").then_some(())
     }
 
+    fn greet(&self, _: Option<SocketAddr>) -> Context {
+        Context::default()
+    }
+
+    fn sender(&self, peer: &Peer, _: &HeaderMap, _: Option<&Authority>) -> Context {
+        peer.context.clone()
+    }
+
     async fn admit(
         &self,
         (): (),
         bytes: usize,
+        _: &Context,
         _: Option<Instant>,
     ) -> Result<Reservation, Refusal> {
         self.largest.fetch_max(bytes, Relaxed);

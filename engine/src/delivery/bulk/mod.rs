@@ -89,6 +89,10 @@ impl Sink for Bulk {
         self.entrance.room(|| Refusal::new(QUEUE_FULL, COME_AGAIN))
     }
 
+    fn fill(&self) -> Option<(usize, usize)> {
+        self.entrance.fill()
+    }
+
     fn promise(&self) -> Promise {
         self.entrance.promise()
     }

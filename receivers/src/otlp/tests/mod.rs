@@ -42,14 +42,14 @@ struct Pipeline {
 
 #[async_trait]
 impl IntakePort for Port {
-    fn admit(&self, bytes: usize) -> Result<Admission, Shut> {
+    fn admit(&self, bytes: usize, _: &Context) -> Result<Admission, Shut> {
         if let Some(refusal) = self.0.shut.lock().unwrap().clone() {
             return Err(Shut::Refused(refusal));
         }
         self.0.budget.try_reserve(bytes).ok_or(Shut::Full)
     }
 
-    async fn enter(&self, _: usize, _: Option<Instant>) -> Result<Admission, Refusal> {
+    async fn enter(&self, _: usize, _: &Context, _: Option<Instant>) -> Result<Admission, Refusal> {
         Err(Refusal::new(
             "the memory budget is spent",
             Duration::from_secs(1),

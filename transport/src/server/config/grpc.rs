@@ -11,6 +11,9 @@ use super::super::{Protocol, Settings};
 use super::{Auth, Dialer, Middleware, Prepared, Transport, limit, refuse_unbuilt};
 use crate::tls::ServerTls;
 
+/// How long a connection may stay without a call. Clients that come back later notice nothing.
+const IDLE: Time = Time::from_secs(60 * 60);
+
 /// A gRPC server.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -59,7 +62,7 @@ pub struct Keepalive {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct KeepaliveParameters {
-    /// How long a connection may stay without a call; no limit unless told.
+    /// How long a connection may stay without a call; 1 h unless told, `0` sets no limit.
     pub max_connection_idle: Option<Duration>,
     /// How long a connection may live; it is then asked to go. No limit unless told.
     pub max_connection_age: Option<Duration>,
@@ -94,9 +97,10 @@ impl GrpcServer {
         if self.max_concurrent_streams > 0 {
             settings.max_concurrent_streams = self.max_concurrent_streams;
         }
+        settings.idle_timeout = Some(IDLE);
         let keepalive = self.keepalive.as_ref();
         if let Some(keys) = keepalive.and_then(|keys| keys.server_parameters.as_ref()) {
-            settings.idle_timeout = limit(keys.max_connection_idle, None);
+            settings.idle_timeout = limit(keys.max_connection_idle, settings.idle_timeout);
             settings.max_age = limit(keys.max_connection_age, None);
             settings.max_age_grace = limit(keys.max_connection_age_grace, None);
             // Zero means the default here, as gRPC has it.
