@@ -24,7 +24,7 @@ fn http(text: &str) -> Result<Settings, BuildError> {
 fn without_keys_there_are_the_defaults() {
     let settings = grpc("{}").unwrap();
     assert_eq!(settings.address.to_string(), "localhost:4317");
-    assert_eq!(settings.idle_timeout, None);
+    assert_eq!(settings.idle_timeout, Some(Duration::from_secs(3600)));
     assert_eq!(settings.ping_interval, Some(Duration::from_secs(7200)));
     assert_eq!(keys::<GrpcServer>("{}").max_message(), 4 << 20);
 
