@@ -7,12 +7,14 @@ mod configuration;
 mod examples;
 mod fetch;
 mod generate;
+mod handover;
 mod ledger;
 mod queue;
 mod reference;
 mod registry;
 mod report;
 mod run;
+mod systemd;
 
 use std::process::ExitCode;
 

@@ -1,21 +1,29 @@
 //! The life of the process: start, signals, an orderly end.
 
+use std::convert::Infallible;
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use tidegate_component::metrics::Registry as Metrics;
 use tidegate_component::status::{LedgerRow, Summary};
 use tidegate_config::Settings;
 use tidegate_engine::telemetry::{Served, install_logs};
 use tidegate_engine::{Engine, Plan, Pool, Running, default_budget, default_workers};
 use tidegate_pdata::Budget;
-use tokio::signal::unix::{SignalKind, signal};
+use tidegate_transport::server;
+use tidegate_transport::sockets::Sockets;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use crate::cli::Sources;
 use crate::configuration::Configuration;
+use crate::handover::{self, Committed, Giving};
+use crate::systemd::{self, Notifier};
 
 /// Runs the configuration until SIGTERM or SIGINT.
 pub(crate) fn run(sources: &Sources) -> anyhow::Result<ExitCode> {
@@ -35,6 +43,7 @@ pub(crate) fn run(sources: &Sources) -> anyhow::Result<ExitCode> {
         );
     }
     install_logs(&configuration.settings.service.telemetry);
+    systemd::take_sockets(Sockets::of_process());
     let pool = Pool::start(default_workers()).context("the workers cannot be started")?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -43,12 +52,33 @@ pub(crate) fn run(sources: &Sources) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Why the process ends.
+enum End {
+    /// A signal of this name.
+    Signal(&'static str),
+    /// Another process follows and has the sockets.
+    Followed(Committed),
+}
+
 async fn live(pool: Pool, plan: Plan, settings: &Settings) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut signals = Signals::new()?;
+    let notifier = Notifier::from_environment();
+    notifier.status("starting");
+    let giving = match &settings.service.handover {
+        None => None,
+        Some(handover) => {
+            let mut giving = Giving::open(&handover.socket)?;
+            let follow = follow(&plan, &handover.socket);
+            tokio::select! {
+                followed = follow => followed?,
+                signal = signals.any() => bail!("{signal} came before anything was started"),
+            }
+            giving.publish()?;
+            Some(giving)
+        }
+    };
     let metrics = Metrics::default();
-    let workers = default_workers();
-    let engine = Engine::new(pool, Budget::new(default_budget()), metrics.clone());
+    let engine = Engine::new(pool.clone(), Budget::new(default_budget()), metrics.clone());
     let served = Served::start(&settings.service.telemetry, &metrics).await?;
     let running = match engine.start(&plan).await {
         Ok(running) => running,
@@ -57,30 +87,157 @@ async fn live(pool: Pool, plan: Plan, settings: &Settings) -> anyhow::Result<()>
             return Err(failure.into());
         }
     };
+    tell_ready(&plan, &notifier);
+    let limit: Duration = settings.service.shutdown_timeout.into();
+    let mut committed = giving
+        .map(|giving| giving.serve(Sockets::of_process().clone(), limit))
+        .transpose()?;
+    let end = tokio::select! {
+        end = end(&mut signals, committed.as_mut()) => end,
+        never = watched(&pool, &notifier) => match never {},
+    };
+    part(&end, limit, &notifier);
+    let stopped = async {
+        tokio::select! {
+            () = stop(running, limit) => {}
+            () = signals.interrupted() => warn!("interrupted again: ending without draining"),
+        }
+        served.stop().await;
+    };
+    tokio::select! {
+        () = stopped => {}
+        never = watched(&pool, &notifier) => match never {},
+    }
+    // One may have asked after the signal, and waits for the end as well.
+    let mut late = || committed.as_mut()?.try_recv().ok();
+    match (end, &settings.service.handover) {
+        (End::Followed(follower), _) => follower.release(),
+        (End::Signal(_), Some(handover)) => match late() {
+            Some(follower) => follower.release(),
+            None => handover::remove(&handover.socket),
+        },
+        (End::Signal(_), None) => {}
+    }
+    Ok(())
+}
+
+/// Asks the process that runs, if there is one, for its sockets, makes sure that this one can
+/// follow it, and has it end.
+async fn follow(plan: &Plan, socket: &Path) -> anyhow::Result<()> {
+    let Some(prepared) = handover::prepare(socket, Sockets::of_process())? else {
+        return Ok(());
+    };
+    // From here to the commit an error leaves the running process as it is.
+    for address in plan.listens() {
+        let checked = server::check(address).await;
+        checked.context("this process could not start, so the running one goes on")?;
+    }
+    let (sender, done) = oneshot::channel();
+    std::thread::Builder::new()
+        .name("follow".to_owned())
+        .spawn(move || sender.send(prepared.commit()))?;
+    done.await?
+}
+
+fn tell_ready(plan: &Plan, notifier: &Notifier) {
+    for (address, origin) in Sockets::of_process().close_unclaimed() {
+        warn!(
+            %address,
+            origin,
+            "nothing listens on this address, so the socket that was handed over is closed"
+        );
+    }
     for (pipeline, promise) in plan.promises() {
         info!(pipeline, promise = promise.name(), "pipeline runs");
     }
     info!(
-        workers,
+        workers = default_workers(),
         version = env!("CARGO_PKG_VERSION"),
         "everything is ready"
     );
-    let signal = tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
+    let pipelines = plan.promises().count();
+    let status = format!("STATUS=running {pipelines} pipelines");
+    notifier.tell(&["READY=1", &status]);
+}
+
+/// Waits for what ends the process.
+async fn end(signals: &mut Signals, committed: Option<&mut UnboundedReceiver<Committed>>) -> End {
+    let followed = async {
+        match committed {
+            Some(committed) => committed.recv().await,
+            None => None,
+        }
     };
-    let limit: Duration = settings.service.shutdown_timeout.into();
-    info!(
-        signal,
-        timeout = ?limit,
-        "shutting down: queues are drained until the timeout; interrupt to end without"
-    );
     tokio::select! {
-        () = stop(running, limit) => {}
-        _ = interrupt.recv() => warn!("interrupted again: ending without draining"),
+        signal = signals.any() => End::Signal(signal),
+        Some(committed) = followed => End::Followed(committed),
     }
-    served.stop().await;
-    Ok(())
+}
+
+/// Says that the process stops, and why.
+fn part(end: &End, limit: Duration, notifier: &Notifier) {
+    let seconds = limit.as_secs();
+    match end {
+        End::Signal(signal) => {
+            notifier.tell(&[
+                "STOPPING=1",
+                &format!("STATUS=draining, {seconds} s at most"),
+            ]);
+            info!(
+                signal,
+                timeout = ?limit,
+                "shutting down: queues are drained until the timeout; interrupt to end without"
+            );
+        }
+        End::Followed(committed) => {
+            let process = committed.pid();
+            notifier.tell(&[&format!("MAINPID={process}")]);
+            info!(
+                process,
+                timeout = ?limit,
+                "another process follows and has the listening sockets; queues are drained until the timeout"
+            );
+        }
+    }
+}
+
+/// Gives signs of life as often as the service manager wants them, for as long as every worker
+/// takes its turns.
+async fn watched(pool: &Pool, notifier: &Notifier) -> Infallible {
+    let Some(half) = notifier.watchdog() else {
+        return std::future::pending().await;
+    };
+    loop {
+        pool.respond().await;
+        notifier.tell(&["WATCHDOG=1"]);
+        tokio::time::sleep(half).await;
+    }
+}
+
+/// The signals that end the process.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn any(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+
+    async fn interrupted(&mut self) {
+        self.interrupt.recv().await;
+    }
 }
 
 async fn stop(running: Running, limit: Duration) {

@@ -44,6 +44,8 @@ pub struct ExporterStatus {
     pub healthy: bool,
     /// The last failure, while it is not healthy.
     pub error: Option<String>,
+    /// The state of its circuit breaker, where it has one: closed, half_open or open.
+    pub breaker: Option<&'static str>,
     /// Requests in its queue.
     pub queue_size: usize,
 }

@@ -27,5 +27,7 @@ pub use load::{Loaded, Request, go_variables, load};
 pub use names::{Kind, RENAMED, canonical, spellings};
 pub use print::{Format, Mode, print};
 pub use schema::whole_schema;
-pub use settings::{Component, Components, Pipeline, PipelineId, Reference, Service, Settings};
+pub use settings::{
+    Component, Components, Handover, Pipeline, PipelineId, Reference, Service, Settings,
+};
 pub use surroundings::{Process, Surroundings};

@@ -1,8 +1,11 @@
 //! A configuration as the graph it describes; the settings of components stay trees for those who know them.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::Deserialize;
 use tidegate_document::{ComponentId, Duration, Node, Span};
 use tidegate_pdata::Signal;
 
@@ -49,6 +52,18 @@ pub struct Service {
     pub telemetry: Telemetry,
     /// How long a shutdown may take to drain; ours, the Collector has none.
     pub shutdown_timeout: Duration,
+    /// How a process hands over to the one that follows; ours, the Collector has no such thing.
+    pub handover: Option<Handover>,
+}
+
+/// How a process hands its listening sockets over to the one that follows.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Handover {
+    /// The path of the unix socket on which the running process waits for the one that follows,
+    /// as `/run/tidegate/handover.sock`.
+    #[schemars(with = "String")]
+    pub socket: PathBuf,
 }
 
 impl Default for Service {
@@ -58,6 +73,7 @@ impl Default for Service {
             pipelines: IndexMap::new(),
             telemetry: Telemetry::default(),
             shutdown_timeout: Self::SHUTDOWN_TIMEOUT,
+            handover: None,
         }
     }
 }

@@ -87,6 +87,8 @@ pub(crate) struct Account {
 pub(crate) struct Health {
     /// The last failure, while deliveries fail; none before the first delivery.
     pub(crate) error: Option<String>,
+    /// The state of the circuit breaker, where there is one: closed, half_open or open.
+    pub(crate) breaker: Option<&'static str>,
 }
 
 /// Takes the batches that reach the end of a chain. One serves all pipelines of a signal that

@@ -114,6 +114,12 @@ impl Pool {
         result.await.ok()
     }
 
+    /// Waits until every worker has had its turn at something new.
+    pub async fn respond(&self) {
+        let jobs = (0..self.count()).map(|worker| self.run(worker, || ()));
+        futures_util::future::join_all(jobs).await;
+    }
+
     /// Stops the threads; tasks that still run on them are dropped.
     pub async fn stop(&self) {
         let threads: Vec<_> = self.0.workers.iter().filter_map(Worker::stop).collect();

@@ -83,6 +83,11 @@ impl Process {
         self.child.id()
     }
 
+    /// How it ended, if it has.
+    pub fn try_wait(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("the child can be asked")
+    }
+
     /// Everything that it printed so far, both streams.
     pub fn output(&self) -> String {
         self.output.lock().expect("no reader panics").clone()

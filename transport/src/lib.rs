@@ -6,4 +6,5 @@ mod crowd;
 pub mod grpc;
 pub mod pages;
 pub mod server;
+pub mod sockets;
 pub mod tls;

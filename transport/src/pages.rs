@@ -17,11 +17,13 @@ use http_body_util::Full;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream, lookup_host};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::crowd::Crowd;
+use crate::server::{Address, Listener};
+use crate::sockets::Entry;
 
 /// The answer to one request.
 pub type Page = Response<Bytes>;
@@ -52,10 +54,13 @@ impl Pages {
     /// # Errors
     /// The address cannot be resolved, or cannot be listened on.
     pub async fn serve(address: &str, handler: Handler) -> io::Result<Self> {
-        let listener = bind(address).await?;
+        let (listener, entry) = bind(address).await?;
         let address = listener.local_addr()?;
         let (stop, stopped) = watch::channel(false);
-        let task = tokio::spawn(accept(listener, handler, stopped));
+        let task = tokio::spawn(async move {
+            accept(listener, handler, stopped).await;
+            drop(entry);
+        });
         Ok(Self {
             address,
             stop,
@@ -96,20 +101,15 @@ pub fn not_found() -> Page {
     )
 }
 
-async fn bind(address: &str) -> io::Result<TcpListener> {
-    // `:8888` and an empty host mean every interface, as in Go.
-    let address = match address.strip_prefix(':') {
-        Some(port) => format!("[::]:{port}"),
-        None => address.to_owned(),
-    };
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
-    for candidate in lookup_host(&address).await? {
-        match TcpListener::bind(candidate).await {
-            Ok(listener) => return Ok(listener),
-            Err(error) => last = error,
-        }
+async fn bind(address: &str) -> io::Result<(TcpListener, Entry)> {
+    let wrong = |error| io::Error::new(io::ErrorKind::InvalidInput, error);
+    let address = Address::parse(address, "tcp").map_err(wrong)?;
+    let listener = Listener::bind(&address).await?;
+    let entry = listener.enter(&listener.local()?)?;
+    match listener {
+        Listener::Tcp(listener) => Ok((TcpListener::from_std(listener)?, entry)),
+        Listener::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
     }
-    Err(last)
 }
 
 async fn accept(listener: TcpListener, handler: Handler, mut stopped: watch::Receiver<bool>) {

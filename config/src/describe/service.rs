@@ -9,7 +9,7 @@ use tidegate_document::{
 use tidegate_pdata::Signal;
 
 use super::{Description, UnknownKeys};
-use crate::settings::{Pipeline, PipelineId, Reference, Service};
+use crate::settings::{Handover, Pipeline, PipelineId, Reference, Service};
 use crate::telemetry::Telemetry;
 
 /// What runs: extensions, pipelines, and the collector's own telemetry.
@@ -28,6 +28,10 @@ struct Written {
     /// How long a shutdown may take to drain.
     #[serde(default = "shutdown_timeout")]
     shutdown_timeout: Duration,
+    /// How a process hands its listening sockets over to the one that follows, so that a restart
+    /// refuses no connection.
+    #[serde(default)]
+    handover: Option<Handover>,
 }
 
 fn shutdown_timeout() -> Duration {
@@ -98,6 +102,7 @@ impl Description<'_> {
             pipelines,
             telemetry: written.telemetry,
             shutdown_timeout: written.shutdown_timeout,
+            handover: written.handover,
         }
     }
 

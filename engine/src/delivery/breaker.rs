@@ -83,6 +83,15 @@ impl Breaker {
         }
     }
 
+    /// Its state, as it is shown.
+    pub(super) fn state(&self) -> &'static str {
+        match self.state.load(Relaxed) {
+            CLOSED => "closed",
+            HALF_OPEN => "half_open",
+            _ => "open",
+        }
+    }
+
     /// Asks for leave to call the peer.
     pub(super) fn leave(&self, now: Instant) -> Leave {
         match self.state.load(Acquire) {
@@ -231,6 +240,7 @@ mod tests {
         let until = Instant::now() + OPEN_FOR;
         assert_eq!(breaker.leave(Instant::now()), Leave::Wait(until));
         assert_eq!(gauge.value(), i64::from(OPEN));
+        assert_eq!(breaker.state(), "open");
     }
 
     #[tokio::test(start_paused = true)]
@@ -249,7 +259,9 @@ mod tests {
         advance(OPEN_FOR).await;
         assert_eq!(breaker.leave(Instant::now()), Leave::Probe);
         assert!(matches!(breaker.leave(Instant::now()), Leave::Wait(_)));
+        assert_eq!(breaker.state(), "half_open");
         assert!(breaker.answered(Instant::now()));
+        assert_eq!(breaker.state(), "closed");
         assert_eq!(breaker.leave(Instant::now()), Leave::Call);
         assert_eq!(gauge.value(), i64::from(CLOSED));
         fail(&breaker, 19);

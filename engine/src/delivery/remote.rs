@@ -67,6 +67,7 @@ impl Sink for Remote {
     fn health(&self) -> Health {
         Health {
             error: self.0.health.error(),
+            breaker: Some(self.0.breaker.state()),
         }
     }
 

@@ -106,6 +106,7 @@ impl InlineEnd {
         let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
         Health {
             error: failure.clone(),
+            breaker: None,
         }
     }
 

@@ -21,6 +21,22 @@ struct Listener {
 
 /// Reports listeners that would get in each other's way.
 pub(super) fn check(settings: &Settings, parts: &Parts, found: &mut Diagnostics) {
+    let all = every(settings, parts);
+    for (at, later) in all.iter().enumerate() {
+        let mut before = all[..at].iter();
+        if let Some(first) = before.find(|first| clash(&first.address, &later.address)) {
+            found.push(report(first, later));
+        }
+    }
+}
+
+/// Every address that will be listened on, as `host:port` or `unix:path`.
+pub(super) fn addresses(settings: &Settings, parts: &Parts) -> Vec<String> {
+    let all = every(settings, parts).into_iter();
+    all.map(|listener| listener.address).collect()
+}
+
+fn every(settings: &Settings, parts: &Parts) -> Vec<Listener> {
     let mut all = own_metrics(settings);
     for (id, factory) in &parts.receivers {
         collect(settings, Kind::Receiver, id, &**factory, &mut all);
@@ -31,12 +47,7 @@ pub(super) fn check(settings: &Settings, parts: &Parts, found: &mut Diagnostics)
     for (id, factory) in &parts.extensions {
         collect(settings, Kind::Extension, id, &**factory, &mut all);
     }
-    for (at, later) in all.iter().enumerate() {
-        let mut before = all[..at].iter();
-        if let Some(first) = before.find(|first| clash(&first.address, &later.address)) {
-            found.push(report(first, later));
-        }
-    }
+    all
 }
 
 /// The endpoints of `service.telemetry.metrics`, which nobody thinks of.

@@ -26,6 +26,7 @@ use components::Reader;
 pub struct Plan {
     pub(crate) parts: Parts,
     promises: Vec<(String, Promise)>,
+    listens: Vec<String>,
 }
 
 impl Plan {
@@ -88,13 +89,24 @@ impl Plan {
                 checks::promises(settings, &wired, found);
                 checks::storages(settings, &parts, &wired, found);
                 let promises = promises(&wired);
-                Some(Self { parts, promises })
+                let listens = listens::addresses(settings, &parts);
+                Some(Self {
+                    parts,
+                    promises,
+                    listens,
+                })
             }
             Err(faults) => {
                 found.extend(faults.into_iter().map(|fault| explain(settings, fault)));
                 None
             }
         }
+    }
+
+    /// Every address that the graph and the process's own metrics listen on, as `host:port` or
+    /// `unix:path`.
+    pub fn listens(&self) -> impl Iterator<Item = &str> {
+        self.listens.iter().map(String::as_str)
     }
 
     /// What an answer from each pipeline is worth.

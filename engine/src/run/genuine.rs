@@ -205,3 +205,23 @@ async fn what_a_waiting_sender_is_told_of_is_dropped_and_not_lost() {
     assert_eq!((told.dropped["permanent"], told.lost.len()), (2, 0));
     assert_eq!(row(&rows, "away", LOGS).lost["permanent"], 3);
 }
+
+#[tokio::test(start_paused = true)]
+async fn breaker_of_a_dead_peer_shows_in_the_status() {
+    let rig = Rig::default()
+        .peer(
+            "out",
+            Arc::new(FakePeer::always(unavailable)),
+            Delivery::default(),
+        )
+        .pipeline("logs", &["in"], &[], &["out"]);
+    let run = rig.start().await;
+    let state = || run.running.status().pipelines()[0].exporters[0].breaker;
+    assert_eq!(state(), Some("closed"));
+    for _ in 0..30 {
+        run.send("in", LOGS, 1).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(state(), Some("open"));
+    run.shutdown().await;
+}

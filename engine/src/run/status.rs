@@ -6,6 +6,7 @@ use tidegate_component::status::{ExporterStatus, LedgerRow, Phase, PipelineStatu
 use super::Status;
 use crate::graph::{End, Graph, Pipeline};
 use crate::ledger;
+use crate::sink::Health;
 
 impl StatusSource for Status {
     fn phase(&self) -> Phase {
@@ -43,21 +44,22 @@ fn pipeline(graph: &Graph, pipeline: &Pipeline, running: bool) -> PipelineStatus
 }
 
 fn exporter(graph: &Graph, end: End) -> ExporterStatus {
-    let (id, error, queue_size) = match end {
+    let (id, health, queue_size) = match end {
         End::Sink(at) => {
             let end = &graph.sinks[at as usize];
-            (&end.id, end.sink.health().error, end.sink.depth().requests)
+            (&end.id, end.sink.health(), end.sink.depth().requests)
         }
         End::Inline(at) => {
             let end = &graph.inlines[at as usize];
-            (&end.id, end.health().error, 0)
+            (&end.id, end.health(), 0)
         }
-        End::Node(at) => (&graph.nodes[at as usize].id, None, 0),
+        End::Node(at) => (&graph.nodes[at as usize].id, Health::default(), 0),
     };
     ExporterStatus {
         id: id.to_string(),
-        healthy: error.is_none(),
-        error,
+        healthy: health.error.is_none(),
+        error: health.error,
+        breaker: health.breaker,
         queue_size,
     }
 }

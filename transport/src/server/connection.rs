@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use http::Request;
+use http::header::CONNECTION;
+use http::{HeaderValue, Request};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -35,6 +36,9 @@ pub(super) enum Phase {
     Cut,
 }
 
+/// How long a server that stops still waits for the request that may be on its way: on a connection
+/// that is new, or on one of HTTP/1, which has no word of farewell but the answer to a request.
+const LAST_CALL: Duration = Duration::from_secs(1);
 /// Bytes that an HTTP/2 client may send ahead on one stream: a large request without a stop.
 const STREAM_WINDOW: u32 = 1 << 20;
 /// Bytes that it may send ahead on all of them.
@@ -92,12 +96,21 @@ impl<S: Service> Connection<'_, S> {
 
     /// Waits for a step of the handshake, while there is time and the server runs.
     async fn soon<T>(&mut self, step: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-        let stopped = self.phase.wait_for(|phase| *phase != Phase::Running);
+        let last_call = self.last_call();
+        let stopped = async {
+            let _ = self.phase.wait_for(|phase| *phase != Phase::Running).await;
+            tokio::time::sleep(last_call).await;
+        };
         tokio::select! {
             biased;
             result = timeout(self.settings.handshake_timeout, step) => result?,
-            _ = stopped => Err(io::Error::other("the server stops")),
+            () = stopped => Err(io::Error::other("the server stops")),
         }
+    }
+
+    /// At most half of the time that connections have to end.
+    fn last_call(&self) -> Duration {
+        LAST_CALL.min(self.settings.drain / 2)
     }
 
     async fn http1<T>(self, stream: Sniffed<T>)
@@ -114,10 +127,12 @@ impl<S: Service> Connection<'_, S> {
             .header_read_timeout(None)
             .max_buf_size(HTTP1_BUFFER.max(self.settings.max_header_bytes as usize))
             .serve_connection(io, self.answers(&activity, wrong));
+        let last_call = self.last_call();
         self.drive(
             Box::pin(connection),
             http1::Connection::graceful_shutdown,
             &activity,
+            last_call,
         )
         .await;
     }
@@ -143,6 +158,7 @@ impl<S: Service> Connection<'_, S> {
             Box::pin(connection),
             http2::Connection::graceful_shutdown,
             &activity,
+            Duration::ZERO,
         )
         .await;
     }
@@ -157,12 +173,14 @@ impl<S: Service> Connection<'_, S> {
         }
     }
 
-    /// Drives a connection to its end, which comes by itself, by the watch or by the server's stop.
+    /// Drives a connection to its end, which comes by itself, by the watch or by the server's stop;
+    /// in this case it may bring another request within the last call.
     async fn drive<C, E>(
         mut self,
         mut connection: Pin<Box<C>>,
         graceful: impl Fn(Pin<&mut C>),
         activity: &Arc<Activity>,
+        last_call: Duration,
     ) where
         C: Future<Output = Result<(), E>>,
         E: Display,
@@ -174,7 +192,12 @@ impl<S: Service> Connection<'_, S> {
             settings.header_timeout,
             settings.max_age.map(spread),
         );
-        let mut stop = pin!(self.phase.wait_for(|phase| *phase != Phase::Running).fuse());
+        let stop = async {
+            let _ = self.phase.wait_for(|phase| *phase != Phase::Running).await;
+            activity.part();
+            tokio::time::sleep(last_call).await;
+        };
+        let mut stop = pin!(stop.fuse());
         loop {
             let within = tokio::select! {
                 biased;
@@ -187,7 +210,7 @@ impl<S: Service> Connection<'_, S> {
                     Due::Idle => Some(settings.drain),
                     Due::Old => settings.max_age_grace,
                 },
-                _ = stop.as_mut() => Some(settings.drain),
+                () = stop.as_mut() => Some(settings.drain - last_call),
             };
             graceful(connection.as_mut());
             watch.leaving(within);
@@ -215,7 +238,9 @@ impl<S: Service> hyper::service::Service<Request<Incoming>> for Answers<S> {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let (service, peer) = (Arc::clone(&self.service), Arc::clone(&self.peer));
-        let open = Arc::clone(&self.activity).begin();
+        let activity = Arc::clone(&self.activity);
+        let open = Arc::clone(&activity).begin();
+        let is_http1 = request.version() < http::Version::HTTP_2;
         let wrong_protocol = self.wrong_protocol;
         Box::pin(async move {
             let _open = open;
@@ -224,7 +249,12 @@ impl<S: Service> hyper::service::Service<Request<Incoming>> for Answers<S> {
             }
             // A panic ends the request, not the connection.
             let call = AssertUnwindSafe(service.call(request, &peer)).catch_unwind();
-            Ok(call.await.unwrap_or_else(|_| service.panicked()))
+            let mut answer = call.await.unwrap_or_else(|_| service.panicked());
+            if is_http1 && activity.is_parting() {
+                let close = HeaderValue::from_static("close");
+                answer.headers_mut().insert(CONNECTION, close);
+            }
+            Ok(answer)
         })
     }
 }

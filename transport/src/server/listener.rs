@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdTcpListener};
 use std::os::unix::net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use super::connection::{Connection, Phase};
 use super::{Address, Family, Peer, Service, Settings};
 use crate::crowd::{Crowd, Place};
+use crate::sockets::{Entry, Local, Sockets, claim_tcp, claim_unix};
 
 /// Connections that the system keeps until they are accepted.
 const BACKLOG: i32 = 4096;
@@ -41,12 +42,6 @@ pub struct Server {
     drain: Duration,
 }
 
-#[derive(Debug)]
-enum Local {
-    Tcp(SocketAddr),
-    Unix(PathBuf),
-}
-
 struct Shared<S> {
     settings: Settings,
     service: Arc<S>,
@@ -71,6 +66,7 @@ impl Server {
         };
         let listener = listener.map_err(failed)?;
         let local = listener.local().map_err(failed)?;
+        let entry = listener.enter(&local).map_err(failed)?;
         let (phase, watched) = watch::channel(Phase::Running);
         let drain = settings.drain;
         let shared = Arc::new(Shared {
@@ -82,6 +78,7 @@ impl Server {
         let dealt = workers.clone();
         workers.spawn(workers.next(), async move {
             accept(listener, shared, dealt, watched).await;
+            drop(entry);
         });
         Ok(Self {
             local,
@@ -110,10 +107,30 @@ impl Server {
             self.phase.send_replace(Phase::Cut);
             self.phase.closed().await;
         }
-        if let Local::Unix(path) = &self.local {
+        if let Local::Unix(path) = &self.local
+            && !Sockets::of_process().are_left()
+        {
             let _ = std::fs::remove_file(path);
         }
     }
+}
+
+/// Makes sure that a server can listen on an endpoint, a host and a port: that its socket was
+/// given, or that a new one can be opened. It is closed again.
+///
+/// # Errors
+/// When the address cannot be had.
+pub async fn check(endpoint: &str) -> Result<(), ListenError> {
+    let checked = match Address::parse(endpoint, "tcp") {
+        Ok(address) => Listener::check(&address).await,
+        // The path of a unix socket, which the process before may still listen on.
+        Err(_) if endpoint.contains('/') => Ok(()),
+        Err(error) => Err(io::Error::new(io::ErrorKind::InvalidInput, error)),
+    };
+    checked.map_err(|source| ListenError {
+        address: endpoint.to_owned(),
+        source,
+    })
 }
 
 impl std::fmt::Display for Server {
@@ -126,7 +143,7 @@ impl std::fmt::Display for Server {
 }
 
 /// A socket that listens, not yet bound to a runtime.
-enum Listener {
+pub(crate) enum Listener {
     Tcp(StdTcpListener),
     Unix(StdUnixListener),
 }
@@ -144,12 +161,22 @@ enum Accepted {
 }
 
 impl Listener {
-    async fn bind(address: &Address) -> io::Result<Self> {
+    /// The socket that the process was given for an address, or a new one.
+    pub(crate) async fn bind(address: &Address) -> io::Result<Self> {
+        let given = Sockets::of_process();
         match address {
-            Address::Unix(path) => bind_unix(path).map(Self::Unix),
+            Address::Unix(path) => match claim_unix(given, path) {
+                Some(listener) => Ok(Self::Unix(listener)),
+                None => bind_unix(path).map(Self::Unix),
+            },
             Address::Tcp { host, port, family } => {
+                let addresses = Address::resolve(host, *port, *family).await?;
+                let mut claims = addresses.iter();
+                if let Some(listener) = claims.find_map(|address| claim_tcp(given, *address)) {
+                    return Ok(Self::Tcp(listener));
+                }
                 let mut failure = None;
-                for address in Address::resolve(host, *port, *family).await? {
+                for address in addresses {
                     match bind_tcp(address, *family) {
                         Ok(listener) => return Ok(Self::Tcp(listener)),
                         Err(error) => failure = failure.or(Some(error)),
@@ -160,7 +187,30 @@ impl Listener {
         }
     }
 
-    fn local(&self) -> io::Result<Local> {
+    /// Makes sure that an address can be listened on: its socket was given, or one can be opened.
+    async fn check(address: &Address) -> io::Result<()> {
+        let Address::Tcp { host, port, family } = address else {
+            return Ok(());
+        };
+        let given = Sockets::of_process();
+        let addresses = Address::resolve(host, *port, *family).await?;
+        let mut locals = addresses.into_iter().map(Local::Tcp);
+        if locals.any(|local| given.has(&local)) {
+            return Ok(());
+        }
+        Self::bind(address).await.map(drop)
+    }
+
+    /// Enters it among those that the process can hand over.
+    pub(crate) fn enter(&self, local: &Local) -> io::Result<Entry> {
+        let socket = match self {
+            Self::Tcp(listener) => listener.try_clone()?.into(),
+            Self::Unix(listener) => listener.try_clone()?.into(),
+        };
+        Ok(Sockets::of_process().enter(socket, local.clone()))
+    }
+
+    pub(crate) fn local(&self) -> io::Result<Local> {
         match self {
             Self::Tcp(listener) => listener.local_addr().map(Local::Tcp),
             Self::Unix(listener) => {

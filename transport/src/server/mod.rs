@@ -37,7 +37,8 @@ pub use body::{Body, BodyError, Pace, discard, read_body};
 pub use cors::Cors;
 pub use encodings::Encodings;
 pub use grpc::{Call, Grpc, Unary};
-pub use listener::{ListenError, Server};
+pub(crate) use listener::Listener;
+pub use listener::{ListenError, Server, check};
 pub use reply::{Reply, Response};
 
 /// Answers requests, on the worker that owns their connection.

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ pub(super) struct Activity {
     /// One more than the milliseconds after `born` at which the first byte of a request that
     /// is not open yet came; 0 where none did.
     head: AtomicU64,
+    /// Whether the server stops, so that the next answer is the last.
+    parting: AtomicBool,
 }
 
 impl Activity {
@@ -28,7 +30,18 @@ impl Activity {
             open: AtomicUsize::new(0),
             quiet: AtomicU64::new(0),
             head: AtomicU64::new(0),
+            parting: AtomicBool::new(false),
         }
+    }
+
+    /// Tells that the server stops.
+    pub(super) fn part(&self) {
+        self.parting.store(true, Relaxed);
+    }
+
+    /// Whether the next answer is the last.
+    pub(super) fn is_parting(&self) -> bool {
+        self.parting.load(Relaxed)
     }
 
     fn now(&self) -> u64 {

@@ -112,6 +112,7 @@ impl Sink for Bulk {
     fn health(&self) -> Health {
         Health {
             error: self.inbox.driver.health().error(),
+            breaker: None,
         }
     }
 
