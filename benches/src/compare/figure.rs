@@ -29,6 +29,21 @@ pub(crate) enum Figure {
     /// Median and 99th percentile of the time from request to answer, in milliseconds.
     P50,
     P99,
+    /// The 99th percentile, times that of a sync of the same disk.
+    SyncRatio,
+    /// Median and 99th percentile of 64 KiB appended and synced, in milliseconds.
+    SyncP50,
+    SyncP99,
+    /// Bytes over the wire per second that a queue on disk was delivered with, in MB.
+    Replay,
+    /// The most by which memory with a long queue exceeded that with a short one, in MiB.
+    Growth,
+    /// The most that was resident while a queue was filled, after a restart, and while it was delivered, in MiB.
+    Filling,
+    Restarted,
+    Replaying,
+    /// What the queue took on disk, in MB.
+    OnDisk,
     /// Size of one scrape, in MB.
     ScrapeSize,
 }
@@ -39,7 +54,9 @@ impl Figure {
         use Figure::*;
         match self {
             Cpu | ScrapeCpu | PeakMemory | IdleMemory | Start | Binary => true,
+            SyncRatio | Replay | Growth => true,
             Lost | Doubled | Refused | Throughput | P50 | P99 | ScrapeSize => false,
+            SyncP50 | SyncP99 | Filling | Restarted | Replaying | OnDisk => false,
         }
     }
 
@@ -58,6 +75,15 @@ impl Figure {
             Figure::P50 => "p50, ms".to_owned(),
             Figure::P99 => "p99, ms".to_owned(),
             Figure::ScrapeSize => "scrape, MB".to_owned(),
+            Figure::SyncRatio => "p99, times that of a sync".to_owned(),
+            Figure::SyncP50 => "sync p50, ms".to_owned(),
+            Figure::SyncP99 => "sync p99, ms".to_owned(),
+            Figure::Replay => "replay, MB of wire bytes per second".to_owned(),
+            Figure::Growth => "more RSS by the longer queue, MiB".to_owned(),
+            Figure::Filling => "RSS filling".to_owned(),
+            Figure::Restarted => "restarted".to_owned(),
+            Figure::Replaying => "replaying, MiB".to_owned(),
+            Figure::OnDisk => "on disk, MB".to_owned(),
         }
     }
 }

@@ -10,7 +10,8 @@ use serde::Serialize;
 use super::figure::{Figure, Spread};
 use super::program::{Make, Program};
 use super::row::{Kind, Row};
-use super::{idle, note, overload, scrape, throughput};
+use super::storage::Storage;
+use super::{backlog, idle, latency, note, overload, scrape, throughput};
 
 /// The figures of one run.
 pub(super) type Measured = BTreeMap<Figure, f64>;
@@ -58,6 +59,8 @@ pub(crate) enum Finding {
 pub(crate) struct Measurement {
     pub(crate) row: Row,
     pub(crate) findings: BTreeMap<Make, Finding>,
+    /// Our own figures by the baseline's configuration, for each round.
+    pub(crate) beside: Vec<Measured>,
 }
 
 impl Measurement {
@@ -79,6 +82,21 @@ impl Measurement {
         Some((theirs.median / ours.median, Spread::of(by_round)?))
     }
 
+    /// The baseline's figure, and how many times ours is of it: of the medians, and within each round.
+    pub(crate) fn cost(&self, figure: Figure) -> Option<(Spread, f64, Spread)> {
+        let beside = || {
+            self.beside
+                .iter()
+                .filter_map(|run| run.get(&figure).copied())
+        };
+        let (ours, base) = (self.spread(Make::Tidegate, figure)?, Spread::of(beside())?);
+        let by_round = self
+            .values(Make::Tidegate, figure)
+            .zip(beside())
+            .map(|(ours, base)| ours / base);
+        Some((base, ours.median / base.median, Spread::of(by_round)?))
+    }
+
     fn values(&self, make: Make, figure: Figure) -> impl Iterator<Item = f64> {
         let rounds = match self.findings.get(&make) {
             Some(Finding::Rounds(rounds)) => rounds.as_slice(),
@@ -93,6 +111,7 @@ impl Measurement {
 /// Runs a row: A B A B, so that what else happens on the machine falls on all alike.
 pub(super) async fn measure(row: Row, programs: &[Program], bench: &Bench) -> Measurement {
     let mut findings = BTreeMap::new();
+    let mut beside = Vec::new();
     for program in programs {
         let finding = match program.left_out_of(&row) {
             Some(why) => Finding::LeftOut(why),
@@ -108,8 +127,10 @@ pub(super) async fn measure(row: Row, programs: &[Program], bench: &Bench) -> Me
             let Finding::Rounds(rounds) = finding else {
                 continue;
             };
-            match run(&row, program, bench).await {
+            let (baseline, found) = run_beside(&row, program, bench).await;
+            match found {
                 Ok(measured) => {
+                    beside.extend(baseline);
                     note(&format!(
                         "{} · {} · {round}: {measured:?}",
                         row.name,
@@ -129,7 +150,30 @@ pub(super) async fn measure(row: Row, programs: &[Program], bench: &Bench) -> Me
             }
         }
     }
-    Measurement { row, findings }
+    Measurement {
+        row,
+        findings,
+        beside,
+    }
+}
+
+/// Runs a row, and where it has costs to hold, its baseline just before it.
+async fn run_beside(
+    row: &Row,
+    program: &Program,
+    bench: &Bench,
+) -> (Option<Measured>, anyhow::Result<Measured>) {
+    let beside = row.beside.as_deref();
+    let Some(beside) = beside.filter(|_| program.make == Make::Tidegate) else {
+        return (None, run(row, program, bench).await);
+    };
+    match run(beside, program, bench).await {
+        Ok(measured) => {
+            note(&format!("{} · baseline: {measured:?}", row.name));
+            (Some(measured), run(row, program, bench).await)
+        }
+        Err(error) => (None, Err(error.context("the baseline"))),
+    }
 }
 
 /// Tells a program that lacks a component from one that failed.
@@ -142,12 +186,16 @@ fn judge(make: Make, why: String) -> Finding {
 }
 
 async fn run(row: &Row, program: &Program, bench: &Bench) -> anyhow::Result<Measured> {
+    let _storage = Storage::fresh(&bench.folder)?;
     let run = async {
         match row.kind {
             Kind::Throughput => throughput::run(row, program, bench).await,
             Kind::Scrape => scrape::run(row, program, bench).await,
             Kind::Idle => idle::run(row, program, bench).await,
             Kind::Overload => overload::run(row, program, bench).await,
+            Kind::Latency => latency::run(row, program, bench).await,
+            Kind::Replay => backlog::replay(row, program, bench).await,
+            Kind::Backlog => backlog::run(row, program, bench).await,
         }
     };
     tokio::time::timeout(RUN_LIMIT, run)

@@ -4,10 +4,12 @@
 //! `README.md`. Programs run one at a time and in turn, each run in a fresh process; a run whose items do not all
 //! arrive is a failure, not a figure.
 
+mod backlog;
 mod chart;
 pub(crate) mod control;
 mod figure;
 mod idle;
+mod latency;
 mod measure;
 mod overload;
 mod proc;
@@ -16,6 +18,7 @@ mod program;
 mod report;
 mod row;
 mod scrape;
+mod storage;
 mod throughput;
 
 use std::io::Write;

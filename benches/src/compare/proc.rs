@@ -25,6 +25,11 @@ pub(crate) struct CpuTime {
 }
 
 impl CpuTime {
+    /// The time used since the start of the process.
+    pub(crate) const fn total(self) -> Duration {
+        self.coarse
+    }
+
     /// The time used since an earlier moment: the fine count, unless a thread has ended and took its own along.
     pub(crate) fn since(self, before: CpuTime) -> Duration {
         let coarse = self.coarse.saturating_sub(before.coarse);

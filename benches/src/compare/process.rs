@@ -102,9 +102,20 @@ pub(super) struct SinkProcess {
 impl SinkProcess {
     /// Starts a sink that serves in the clear and by TLS, as its clients begin.
     pub(super) async fn start(faults: &Faults, folder: &Path) -> anyhow::Result<Self> {
+        let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self::start_at(anywhere, faults, folder).await
+    }
+
+    /// Starts a sink at an address that was free before.
+    pub(super) async fn start_at(
+        address: SocketAddr,
+        faults: &Faults,
+        folder: &Path,
+    ) -> anyhow::Result<Self> {
         let files = Certificate::within(folder);
         let mut child = Command::new(std::env::current_exe()?)
-            .args(["sink", "--until-stdin-closes", "--tls-certificate"])
+            .args(["sink", "--until-stdin-closes"])
+            .args(["--listen", &address.to_string(), "--tls-certificate"])
             .arg(files.certificate)
             .arg("--tls-key")
             .arg(files.key)

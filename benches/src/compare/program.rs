@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::process::{Running, free_addresses};
 use super::row::Row;
+use super::storage::Storage;
 use crate::tls::Certificate;
 
 /// Whose program it is.
@@ -124,6 +125,7 @@ impl Program {
                 let files = Certificate::within(folder);
                 command.env("BENCH_TLS_CERTIFICATE", files.certificate);
                 command.env("BENCH_TLS_KEY", files.key);
+                command.env("BENCH_STORAGE", Storage::within(folder));
             }
             Make::Rotel => {
                 command.args(rotel_flags(addresses, folder));

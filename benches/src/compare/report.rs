@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::figure::{Figure, Spread};
 use super::measure::{Finding, Measurement};
 use super::program::{Make, Program};
+use super::row::Row;
 
 /// Two tables: costs with ratios, and speed beside them.
 pub(crate) fn markdown(programs: &[Program], measurements: &[Measurement]) -> String {
@@ -33,6 +34,9 @@ fn costs(text: &mut String, programs: &[Program], measurements: &[Measurement]) 
             line(text, programs, measurement, figure);
             let ratio = measurement.ratio(Make::Otelcol, figure);
             let _ = match (ratio, &measurement.row.no_otelcol) {
+                _ if measurement.row.cost.contains_key(&figure) => {
+                    write!(text, " {} |", cost(measurement, figure))
+                }
                 (Some((ratio, rounds)), _) => write!(
                     text,
                     " **{ratio:.1}x** ({:.1}–{:.1}) |",
@@ -47,11 +51,35 @@ fn costs(text: &mut String, programs: &[Program], measurements: &[Measurement]) 
                 }
                 (None, None) => write!(text, " – |"),
             };
-            let _ = match measurement.row.ratio.get(&figure) {
-                Some(target) => writeln!(text, " {}x · {}x |", target.floor, target.goal),
-                None => writeln!(text, " |"),
-            };
+            let _ = writeln!(text, " {}|", targets(&measurement.row, figure));
         }
+    }
+}
+
+/// What is to be reached, or not to be exceeded.
+fn targets(row: &Row, figure: Figure) -> String {
+    if let Some(target) = row.ratio.get(&figure) {
+        return format!("{}x · {}x ", target.floor, target.goal);
+    }
+    if let Some(bound) = row.cost.get(&figure) {
+        return format!("at most {}x · {}x ", bound.most, bound.goal);
+    }
+    row.held
+        .get(&figure)
+        .map_or(String::new(), |text| format!("{text} "))
+}
+
+/// How many times the baseline's a figure is.
+fn cost(measurement: &Measurement, figure: Figure) -> String {
+    let baseline = measurement.row.baseline.as_deref().unwrap_or_default();
+    match measurement.cost(figure) {
+        Some((base, ratio, rounds)) => format!(
+            "**{ratio:.2}x** ({:.2}–{:.2}) of {}, `{baseline}` in turn",
+            rounds.least,
+            rounds.most,
+            shown(&base)
+        ),
+        None => "–".to_owned(),
     }
 }
 
@@ -223,6 +251,8 @@ fn row_json(measurement: &Measurement) -> Value {
         "way": row.way,
         "env": row.env,
         "targets": row.ratio,
+        "bounds": row.cost,
+        "beside": measurement.beside,
         "findings": measurement.findings,
         "ratios": ratios,
     })

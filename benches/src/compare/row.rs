@@ -33,6 +33,17 @@ pub(crate) struct Row {
     pub(crate) no_otelcol: Option<String>,
     /// The row of our own whose CPU this one's is set against where there is no peer.
     pub(crate) baseline: Option<String>,
+    /// What figures may come to, times those of the baseline.
+    ///
+    /// With them the baseline's configuration runs through this row's load, in turn with it.
+    #[serde(default)]
+    pub(crate) cost: BTreeMap<Figure, Bound>,
+    /// What figures without a ratio are held to, in words.
+    #[serde(default)]
+    pub(crate) held: BTreeMap<Figure, String>,
+    /// This row with the configuration of its baseline, where there are costs to hold.
+    #[serde(skip)]
+    pub(crate) beside: Option<Box<Row>>,
     /// Whether both sides of the program speak TLS.
     #[serde(default)]
     pub(crate) tls: bool,
@@ -49,6 +60,8 @@ pub(crate) struct Row {
     pub(crate) scrape: Scrape,
     #[serde(default)]
     pub(crate) overload: Overload,
+    #[serde(default)]
+    pub(crate) backlog: Backlog,
     /// The ratios to reach, peer over ours.
     #[serde(default)]
     pub(crate) ratio: BTreeMap<Figure, Target>,
@@ -65,6 +78,19 @@ pub(crate) enum Kind {
     Idle,
     /// Pressed for a time with a sink that is too slow, then let go.
     Overload,
+    /// Half of what it can take, for the time to an answer.
+    Latency,
+    /// A queue on disk that was filled by an earlier process.
+    Replay,
+    /// A long queue on disk, for the memory that it takes.
+    Backlog,
+}
+
+impl Kind {
+    /// What the item count of the row is for; none for rows without one.
+    const fn needs_items(self) -> bool {
+        !matches!(self, Kind::Idle | Kind::Overload)
+    }
 }
 
 /// The ratios that a figure must and should reach.
@@ -72,6 +98,14 @@ pub(crate) enum Kind {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Target {
     pub(crate) floor: f64,
+    pub(crate) goal: f64,
+}
+
+/// How many times the baseline's a figure may and should be.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Bound {
+    pub(crate) most: f64,
     pub(crate) goal: f64,
 }
 
@@ -128,6 +162,19 @@ impl Default for Overload {
     }
 }
 
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Backlog {
+    /// Items of the short queue that the long one is set against.
+    pub(crate) short: u64,
+}
+
+impl Default for Backlog {
+    fn default() -> Self {
+        Self { short: 500_000 }
+    }
+}
+
 impl Row {
     fn read(path: &Path) -> anyhow::Result<Row> {
         let text = std::fs::read_to_string(path)?;
@@ -138,7 +185,7 @@ impl Row {
         // The programs run in a folder of their own.
         row.config = std::path::absolute(folder.join(&row.config))?;
         ensure!(row.config.is_file(), "{} is missing", row.config.display());
-        let needs_items = matches!(row.kind, Kind::Throughput | Kind::Scrape);
+        let needs_items = row.kind.needs_items();
         ensure!(!needs_items || row.items > 0, "`items` is missing");
         Ok(row)
     }
@@ -165,7 +212,28 @@ pub(crate) fn read_all(folder: &Path) -> anyhow::Result<Vec<Row>> {
         }
     }
     rows.sort_by_key(|row| row.order);
+    for at in 0..rows.len() {
+        rows[at].beside = beside(&rows[at], &rows)?;
+    }
     Ok(rows)
+}
+
+/// A row with its baseline's configuration, where it has costs to hold against it.
+fn beside(row: &Row, rows: &[Row]) -> anyhow::Result<Option<Box<Row>>> {
+    if row.cost.is_empty() {
+        return Ok(None);
+    }
+    let name = row.baseline.as_ref();
+    let baseline = name.and_then(|name| rows.iter().find(|other| other.name == *name));
+    let baseline =
+        baseline.with_context(|| format!("{} has costs and no baseline to them", row.name))?;
+    Ok(Some(Box::new(Row {
+        name: format!("{}-beside", row.name),
+        config: baseline.config.clone(),
+        env: baseline.env.clone(),
+        cost: BTreeMap::new(),
+        ..row.clone()
+    })))
 }
 
 /// Keeps the rows that a pattern names; `*` stands for any text. No pattern keeps all.
@@ -208,6 +276,19 @@ mod tests {
             let baseline = row.baseline.as_ref();
             assert!(baseline.is_none_or(|name| rows.iter().any(|row| row.name == *name)));
         }
+    }
+
+    #[test]
+    fn a_row_with_costs_has_its_baselines_configuration_beside_it_and_its_own_load() {
+        let rows = read_all(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/rows"))).unwrap();
+        let row = |name: &str| rows.iter().find(|row| row.name == name).unwrap();
+        assert!(row("spans-100").beside.is_none());
+        let beside = row("disk-10").beside.as_ref().unwrap();
+        assert_eq!(beside.config, row("spans-10").config);
+        assert_eq!(beside.items, row("disk-10").items);
+        let mut orphan = row("disk-10").clone();
+        orphan.baseline = None;
+        assert!(super::beside(&orphan, &rows).is_err());
     }
 
     #[test]
