@@ -269,5 +269,10 @@ impl Store {
             "Records put into quarantine: damaged on disk, or deadly to the process.",
             |counts| counts.damaged_records + counts.deadly_records,
         );
+        counter(
+            "tidegate_exporter_queue_damaged_stretches",
+            "Damaged parts of the queue's files of which no record could be told, put into quarantine.",
+            |counts| counts.damaged_regions,
+        );
     }
 }

@@ -45,6 +45,8 @@ struct Source {
     range: Option<Range>,
     /// Items that were in quarantine when it was begun.
     quarantined: u64,
+    /// Damaged stretches without a readable record that were known when it was begun.
+    stretches: u64,
     /// Whether a part of it could not be read.
     faulty: bool,
 }
@@ -298,6 +300,7 @@ impl Reader {
                 range.size
             }
             None => {
+                self.tell_stretches(source.stretches);
                 let items = quarantined(&self.log).saturating_sub(source.quarantined);
                 let items = usize::try_from(items).unwrap_or(usize::MAX);
                 let missing = Depth {
@@ -315,6 +318,20 @@ impl Reader {
         self.lane.health.lost(Why::Damaged, missing.items, error);
         let charge = self.store.books.recall(missing);
         charge.end(End::Dropped(Why::Damaged));
+    }
+
+    /// Says that bytes are damaged of which not even the heads of records can be read: how many items were
+    /// in them is not known, so the ledger cannot have them.
+    fn tell_stretches(&self, before: u64) {
+        let stretches = self.log.counts().damaged_regions.saturating_sub(before);
+        if stretches > 0 {
+            tracing::error!(
+                exporter = %self.lane.name,
+                signal = self.store.signal.name(),
+                stretches,
+                "parts of the queue are damaged beyond telling what was in them; their bytes are in quarantine"
+            );
+        }
     }
 
     /// Drops the oldest records while there are more than the queue may hold.
@@ -359,6 +376,7 @@ impl Source {
             cursor,
             range,
             quarantined: quarantined(log),
+            stretches: log.counts().damaged_regions,
             faulty: false,
         }
     }
