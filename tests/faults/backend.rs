@@ -46,7 +46,7 @@ fn scripted(id: &str, mode: Mode, answer: impl Fn(u64) -> Answer + Send + Copy +
 fn a_backend_that_is_down_gets_everything_when_it_is_up() {
     let down = lasting(Duration::from_secs(2), Duration::from_secs(150));
     std::thread::scope(|scope| {
-        for mode in Mode::built() {
+        for mode in Mode::ALL {
             scope.spawn(move || {
                 under("down", Plan::new(mode), 1, |rig| {
                     std::thread::sleep(Duration::from_millis(200));
@@ -74,14 +74,14 @@ fn what_is_given_up_is_in_the_ledger() {
 
 #[test]
 fn a_slow_backend_loses_nothing() {
-    for mode in Mode::built() {
+    for mode in Mode::ALL {
         scripted("slow", mode, |_| Answer::Slow(Duration::from_millis(300)));
     }
 }
 
 #[test]
 fn what_was_taken_after_the_timeout_is_sent_again() {
-    for mode in Mode::built() {
+    for mode in Mode::ALL {
         let mut plan = Plan::new(mode);
         plan.exporter = "timeout: 200ms";
         under("timeout", plan, 1, |rig| {
@@ -97,7 +97,7 @@ fn what_was_taken_after_the_timeout_is_sent_again() {
 
 #[test]
 fn broken_connections_lose_nothing() {
-    for mode in Mode::built() {
+    for mode in Mode::ALL {
         scripted("reset", mode, |index| match index % 5 {
             0 => Answer::Reset,
             2 => Answer::TakeThenReset,
@@ -108,7 +108,7 @@ fn broken_connections_lose_nothing() {
 
 #[test]
 fn what_is_refused_for_now_is_sent_again() {
-    for mode in Mode::built() {
+    for mode in Mode::ALL {
         scripted("refusing", mode, |index| match index % 6 {
             0 => Answer::Unavailable(None),
             2 => Answer::Exhausted(Some(Duration::from_millis(300))),
@@ -121,7 +121,7 @@ fn what_is_refused_for_now_is_sent_again() {
 
 #[test]
 fn what_a_backend_takes_in_part_is_not_sent_again() {
-    for mode in Mode::built() {
+    for mode in Mode::ALL {
         scripted("partial", mode, |index| match index % 3 {
             0 => Answer::EvenOnly,
             _ => Answer::Take,
@@ -132,7 +132,7 @@ fn what_a_backend_takes_in_part_is_not_sent_again() {
 #[test]
 fn a_rejected_item_takes_no_other_with_it() {
     const POISON: u64 = 211;
-    for mode in Mode::built() {
+    for mode in Mode::ALL {
         let mut plan = Plan::new(mode);
         plan.processors = "batch: {timeout: 50ms, send_batch_size: 200, send_batch_max_size: 200}";
         let rig_books = std::sync::Mutex::new(None);
@@ -165,7 +165,7 @@ fn a_rejected_item_takes_no_other_with_it() {
 
 #[test]
 fn nonsense_is_told_from_a_delivery() {
-    for mode in Mode::built() {
+    for mode in Mode::ALL {
         under("garbage", Plan::new(mode), 1, |rig| {
             rig.sink.script(|call| match call.index % 4 {
                 0 => Answer::Garbage,

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::clients::{Answer, Client};
 use crate::finding::Finding;
-use crate::rig::{Mode, Plan, Rig, storage_is_built};
+use crate::rig::{Mode, Plan, Rig};
 use crate::rounds;
 use crate::wire::{self, Items, Signal};
 
@@ -238,6 +238,12 @@ fn damaged(place: Place, damage: Damage) -> Option<()> {
         "{place:?} {damage:?} took others with it: {missing:?}, where {may_be_lost:?} were hit\n{}",
         ended.log
     );
+    let told = ended.log.contains("quarantine") || ended.ledger.dropped().contains_key("damaged");
+    assert!(
+        missing.is_empty() || told || damage == Damage::Cut,
+        "{place:?} {damage:?}: nobody is told\n{}",
+        ended.log
+    );
     Finding::new("damage", Mode::Storage, 1, &audit)
         .ledger(&ended.ledger)
         .judge();
@@ -246,9 +252,6 @@ fn damaged(place: Place, damage: Damage) -> Option<()> {
 
 #[test]
 fn damage_costs_the_records_that_it_hit_and_no_others() {
-    if !storage_is_built() {
-        return;
-    }
     let mut hit = 0;
     for round in 0..rounds(1, 2) {
         for (number, place) in PLACES.iter().enumerate() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::books::Audit;
 use crate::clients::Pattern;
 use crate::finding::Finding;
-use crate::rig::{Mode, Plan, Rig, storage_is_built};
+use crate::rig::{Mode, Plan, Rig};
 use crate::sink::Answer;
 use crate::{rounds, some_time};
 
@@ -37,9 +37,7 @@ fn killed(mode: Mode, rounds: u64) {
 
 #[test]
 fn a_killed_process_loses_nothing_that_was_on_disk() {
-    if storage_is_built() {
-        killed(Mode::Storage, rounds(5, 100));
-    }
+    killed(Mode::Storage, rounds(5, 100));
 }
 
 #[test]
@@ -71,9 +69,7 @@ fn terminated(mode: Mode, rounds: u64) {
 
 #[test]
 fn what_a_queue_on_disk_holds_at_the_end_is_delivered_by_the_next_life() {
-    if storage_is_built() {
-        terminated(Mode::Storage, rounds(4, 50));
-    }
+    terminated(Mode::Storage, rounds(4, 50));
 }
 
 #[test]
@@ -129,7 +125,7 @@ fn terminated_beside_a_dead_backend(mode: Mode, rounds: u64) {
 
 #[test]
 fn what_a_dead_backend_cannot_be_given_is_stated_at_the_end() {
-    for mode in Mode::built() {
+    for mode in Mode::ALL {
         terminated_beside_a_dead_backend(mode, rounds(2, 20));
     }
 }

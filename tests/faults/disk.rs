@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::clients::{Answer as Told, Pattern};
 use crate::finding::Finding;
-use crate::rig::{Mode, Plan, Ports, Rig, storage_is_built};
+use crate::rig::{Mode, Plan, Ports, Rig};
 use crate::sink::Answer;
 use crate::support::Process;
 use crate::wire::{Items, Signal};
@@ -72,9 +72,6 @@ fn filled(id: &str, mut rig: Rig, how: &str) {
 
 #[test]
 fn a_full_disk_shuts_the_door_and_deliveries_go_on() {
-    if !storage_is_built() {
-        return;
-    }
     let mut rig = Rig::new(Plan::new(Mode::Storage));
     match system::on_small_disk(&rig.queue(), "12m") {
         Ok(wrapper) => {
@@ -87,9 +84,6 @@ fn a_full_disk_shuts_the_door_and_deliveries_go_on() {
 
 #[test]
 fn a_queue_at_its_max_size_shuts_the_door_and_deliveries_go_on() {
-    if !storage_is_built() {
-        return;
-    }
     let mut plan = Plan::new(Mode::Storage);
     plan.storage = "segment_size: 1MiB, max_size: 12MiB";
     filled("max-size", Rig::new(plan), "`max_size: 12MiB`");
@@ -184,33 +178,21 @@ fn failing(id: &str, calls: &str, error: &str) {
 
 #[test]
 fn a_failed_sync_is_no_acknowledgement() {
-    if !storage_is_built() {
-        return;
-    }
     failing("fsync-error", "fdatasync,fsync", "EIO");
 }
 
 #[test]
 fn a_failed_write_is_no_acknowledgement() {
-    if !storage_is_built() {
-        return;
-    }
     failing("write-error", "pwritev,pwrite64", "EIO");
 }
 
 #[test]
 fn no_space_for_a_write_is_no_acknowledgement() {
-    if !storage_is_built() {
-        return;
-    }
     failing("no-space", "pwritev,fallocate", "ENOSPC");
 }
 
 #[test]
 fn a_removed_directory_shuts_the_door_until_a_restart() {
-    if !storage_is_built() {
-        return;
-    }
     let mut rig = Rig::running(Plan::new(Mode::Storage));
     rig.sink.always(Answer::Slow(Duration::from_millis(100)));
     let load = rig.load(&Pattern::default());
@@ -239,9 +221,6 @@ fn a_removed_directory_shuts_the_door_until_a_restart() {
 
 #[test]
 fn a_second_process_on_the_same_directory_is_refused_by_name() {
-    if !storage_is_built() {
-        return;
-    }
     let mut rig = Rig::running(Plan::new(Mode::Storage));
     let load = rig.load(&Pattern::default());
     let mut second = rig.spawn(&Ports::free());

@@ -73,7 +73,7 @@ impl Toxiproxy {
 fn through_toxiproxy(id: &str, happen: impl Fn(&Toxiproxy, Duration)) {
     let spell = lasting(Duration::from_millis(600), Duration::from_secs(3));
     let rounds = rounds(2, 4);
-    for mode in Mode::built() {
+    for mode in Mode::ALL {
         let mut plan = Plan::new(mode);
         plan.exporter = "timeout: 1s";
         let mut rig = Rig::new(plan);
@@ -161,7 +161,7 @@ const CANNOT: i32 = 77;
 #[test]
 fn lost_packets_lose_no_items() {
     if let Some(how) = std::env::var_os(INSIDE) {
-        for mode in Mode::built() {
+        for mode in Mode::ALL {
             lossy(mode, &how.to_string_lossy());
         }
         return;
@@ -195,7 +195,7 @@ fn lost_packets_lose_no_items() {
             said.lines().last().unwrap_or_default().to_owned()
         }
     };
-    for mode in Mode::built() {
+    for mode in Mode::ALL {
         Finding::skip("packet-loss", mode, &why);
     }
 }

@@ -81,7 +81,7 @@ fn peak_memory(id: u32) -> u64 {
 
 #[test]
 fn what_is_accepted_under_overload_is_delivered() {
-    for mode in Mode::built() {
+    for mode in Mode::ALL {
         overloaded(mode);
     }
 }

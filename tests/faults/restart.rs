@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::clients::{Answer as Told, Client};
 use crate::finding::Finding;
-use crate::rig::{Mode, Plan, Rig, storage_is_built};
+use crate::rig::{Mode, Plan, Rig};
 use crate::rounds;
 use crate::sink::Answer;
 use crate::wire::{Items, Signal};
@@ -37,9 +37,6 @@ fn left_behind(plan: Plan, requests: u64) -> Rig {
 
 #[test]
 fn a_new_life_takes_data_before_it_has_delivered_what_the_last_one_left() {
-    if !storage_is_built() {
-        return;
-    }
     let few = rounds(1, 5);
     for _ in 0..few {
         let mut plan = Plan::new(Mode::Storage);
@@ -69,9 +66,6 @@ fn a_new_life_takes_data_before_it_has_delivered_what_the_last_one_left() {
 
 #[test]
 fn the_log_of_a_removed_exporter_is_reported_and_kept() {
-    if !storage_is_built() {
-        return;
-    }
     let few = rounds(1, 5);
     for _ in 0..few {
         let mut plan = Plan::new(Mode::Storage);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::process::Command;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::books::{Audit, Books};
@@ -25,12 +25,6 @@ pub enum Mode {
 impl Mode {
     pub const ALL: [Self; 3] = [Self::Storage, Self::Delivered, Self::Memory];
 
-    /// Those that are built: a queue on disk may be refused still.
-    pub fn built() -> impl Iterator<Item = Self> {
-        let all = Self::ALL.into_iter();
-        all.filter(|mode| *mode != Self::Storage || storage_is_built())
-    }
-
     pub fn name(self) -> &'static str {
         match self {
             Self::Storage => "storage",
@@ -38,26 +32,6 @@ impl Mode {
             Self::Memory => "memory",
         }
     }
-}
-
-/// Whether this build takes `sending_queue.storage`.
-pub fn storage_is_built() -> bool {
-    static BUILT: LazyLock<bool> = LazyLock::new(|| {
-        let rig = Rig::new(Plan::new(Mode::Storage));
-        let path = rig.directory.path().join("config.yaml");
-        let yaml = rig.plan.yaml(&rig.ports, &rig.sink.address());
-        std::fs::write(&path, yaml).expect("the configuration can be written");
-        let output = tidegate()
-            .args(["validate", "--config"])
-            .arg(&path)
-            .output();
-        let valid = output.expect("it runs").status.success();
-        if !valid {
-            println!("skipped: queues on disk are not built yet");
-        }
-        valid
-    });
-    *BUILT
 }
 
 /// A configuration, but for the ports.
