@@ -177,7 +177,11 @@ impl Catalog {
             if !segment.dead.has(position.ordinal) {
                 segment.live += length;
             }
-            segment.total = segment.total.max(position.ordinal + 1);
+            // Of a segment that is being read for the first time, only its footer or its end tells how
+            // many there are: what was found so far may all be dead, and what follows be live.
+            if segment.state != State::Unread {
+                segment.total = segment.total.max(position.ordinal + 1);
+            }
         }
     }
 

@@ -51,6 +51,26 @@ fn many_threads_append_and_the_next_process_reads_all() {
     assert_eq!(log.replay().count(), 0);
 }
 
+/// A segment that a killed process left has no footer: only reading on tells what else is in it.
+#[test]
+fn what_is_marked_while_the_rest_is_unread_takes_nothing_with_it() {
+    let mut process = Process::start(&MemoryDisk::default(), small_segments()).unwrap();
+    for number in 0..15 {
+        process.put(number, &[3_000]);
+    }
+    let mut next = process.after_kill(small_segments());
+    let mut cursor = next.log.replay();
+    let mut read = Vec::new();
+    while let Some(record) = cursor.next() {
+        let record = record.unwrap();
+        read.push(number_of(&record));
+        next.log.mark(record.position);
+        // Everything that was found so far is dead.
+        next.work();
+    }
+    assert_eq!(read, (0..15).collect::<Vec<_>>());
+}
+
 #[test]
 fn files_are_for_their_owner_alone() {
     let place = tempfile::tempdir().unwrap();
