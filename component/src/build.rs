@@ -3,6 +3,7 @@
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Waker;
 
 use tidegate_document::ComponentId;
 use tidegate_pdata::{Budget, Signal, Signals};
@@ -41,7 +42,7 @@ pub struct BuildContext {
     pub pipeline: Option<String>,
     /// The pipeline's signal, for processors; for a connector the signal it takes.
     pub signal: Option<Signal>,
-    /// The signals that pipelines bring to it, for exporters; all of them elsewhere.
+    /// The signals that pipelines bring to it, for exporters and connectors; all of them elsewhere.
     pub signals: Signals,
     /// The worker that will own the instance; 0 where one instance serves all.
     pub worker: usize,
@@ -55,13 +56,15 @@ pub struct BuildContext {
     pub shared: Shared,
     /// The reasons made so far, which the ledger lists.
     pub reasons: Reasons,
-    /// The gates before the pipeline, for processors.
+    /// The gates before the pipeline, for processors; before all that feed it, for connectors.
     pub gates: Gates,
     /// What the pipelines behind promise. A component that collects carries receipts along
     /// where this is more than memory, and else takes over on entry.
     pub promise: Promise,
     /// The pipelines that a connector feeds.
     pub routes: Vec<Route>,
+    /// Has the instance flushed soon on the worker that owns it; may be woken from any thread.
+    pub waker: Waker,
 }
 
 impl BuildContext {
@@ -83,6 +86,7 @@ impl BuildContext {
             gates: Gates::default(),
             promise: Promise::Memory,
             routes: Vec::new(),
+            waker: Waker::noop().clone(),
             id,
         }
     }

@@ -36,8 +36,18 @@ pub trait Connector {
         None
     }
 
-    /// Emits what is due; at shutdown `now` lies past every deadline.
+    /// Emits what is due, also after [`BuildContext::waker`](crate::BuildContext::waker) was
+    /// woken; at shutdown `now` lies past every deadline.
     fn flush(&mut self, _now: Instant, _out: &mut Routes<'_>) {}
+
+    /// Batches passed on of which it still waits to hear how they ended. At the shutdown they
+    /// get some time for that before the queues behind are drained for good.
+    fn awaits(&self) -> usize {
+        0
+    }
+
+    /// Accounts for what came back while the queues behind were drained; called once, last.
+    fn close(&mut self, _out: &mut Outbox) {}
 
     /// Items and bytes held between calls, for the ledger.
     fn held(&self) -> (usize, usize) {

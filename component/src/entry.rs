@@ -57,6 +57,10 @@ pub trait ComponentConfig: DeserializeOwned + JsonSchema + Send + Sync + 'static
     /// For a connector: the signals that it makes, each after the one that it makes it of.
     const PAIRS: &'static [(Signal, Signal)] = SAME_SIGNAL;
 
+    /// For a connector: whether it acts on how what it passes on ends, so that what lies behind
+    /// carries receipts and gives back early what it cannot deliver.
+    const AWAITS: bool = false;
+
     /// Builds one instance. Checks everything, opens nothing.
     ///
     /// A processor is built once per pipeline and worker, everything else once.
@@ -103,6 +107,8 @@ pub struct Entry<T> {
     pub delivery: Option<DeliveryDefaults>,
     /// The signals that a connector makes, each after the one that it makes it of.
     pub pairs: &'static [(Signal, Signal)],
+    /// Whether a connector acts on how what it passes on ends.
+    pub awaits: bool,
     /// Reads its node; everything that is wrong comes with its position.
     pub read: Read<T>,
     /// The schema of its keys.
@@ -120,6 +126,7 @@ impl<T: 'static> Entry<T> {
             stability: C::STABILITY,
             delivery: C::DELIVERY,
             pairs: C::PAIRS,
+            awaits: C::AWAITS,
             read: |node, beside, found| {
                 let config: C = examine_beside(node, beside, found)?;
                 Some(Box::new(config))

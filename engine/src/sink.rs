@@ -115,6 +115,11 @@ pub(crate) trait Sink: Send + Sync {
     /// What a kept outcome from this sink is worth.
     fn promise(&self) -> Promise;
 
+    /// What it is worth for a batch that goes elsewhere where it is not kept.
+    fn promise_with_recourse(&self) -> Promise {
+        self.promise()
+    }
+
     /// Whether the configuration asks for that promise (`storage`, `wait_for_result`), so that
     /// components before it carry receipts instead of taking over.
     fn binds(&self) -> bool;

@@ -23,6 +23,6 @@ pub use batch::{Batch, Payload, Segment};
 pub use budget::{Budget, Client, NoRoom, Reservation, SHARE, is_fair, origin};
 pub use context::{Context, ContextBuilder};
 pub use door::{Admitted, MalformedRequest, canonical_items};
-pub use receipt::{Outcome, Pending, Receipt, Refusal};
+pub use receipt::{Outcome, Pending, Receipt, Recourse, Refusal};
 pub use signal::{Signal, Signals};
 pub use split::Dealt;

@@ -67,6 +67,24 @@ impl Outcome {
     }
 }
 
+/// Somewhere else for a batch to go: it hears how a receipt ends, in place of a sender who waits.
+///
+/// It is called once, on whatever thread lets go of the last share, and must not wait.
+pub trait Recourse: std::fmt::Debug + Send + Sync {
+    /// Takes the worst outcome of all shares.
+    fn settled(self: Box<Self>, outcome: Outcome);
+
+    /// Whether the batch is of no use to anybody any more; see [`Receipt::is_expired`].
+    fn is_expired(&self) -> bool {
+        false
+    }
+
+    /// Whether an early refusal is worth more to it than another attempt.
+    fn hurries(&self) -> bool {
+        true
+    }
+}
+
 #[derive(Debug)]
 struct Cell {
     /// Shares without an outcome yet.
@@ -78,9 +96,36 @@ struct Cell {
     /// Whether the sender has been answered without an outcome.
     expired: AtomicBool,
     done: Notify,
+    /// Who hears the outcome where no sender waits for it here.
+    recourse: Option<Box<dyn Recourse>>,
+}
+
+/// The last share is gone: this needs neither a lock nor a count of its own.
+impl Drop for Cell {
+    fn drop(&mut self) {
+        if let Some(recourse) = self.recourse.take() {
+            recourse.settled(self.outcome());
+        }
+    }
 }
 
 impl Cell {
+    fn open(recourse: Option<Box<dyn Recourse>>) -> Self {
+        Self {
+            open: AtomicUsize::new(1),
+            worst: AtomicU8::new(0),
+            failure: Mutex::new(None),
+            expired: AtomicBool::new(false),
+            done: Notify::new(),
+            recourse,
+        }
+    }
+
+    fn is_expired(&self) -> bool {
+        let gone = |recourse: &Box<dyn Recourse>| recourse.is_expired();
+        self.expired.load(Acquire) || self.recourse.as_ref().is_some_and(gone)
+    }
+
     fn settle(&self, outcome: Outcome) {
         let rank = outcome.rank();
         if rank >= 3 {
@@ -152,16 +197,29 @@ impl Receipt {
     /// A receipt for one request, and the end on which its sender waits.
     #[must_use]
     pub fn new() -> (Self, Pending) {
-        let cell = Arc::new(Cell {
-            open: AtomicUsize::new(1),
-            worst: AtomicU8::new(0),
-            failure: Mutex::new(None),
-            expired: AtomicBool::new(false),
-            done: Notify::new(),
-        });
-        let mut shares = SmallVec::new();
-        shares.push(Share(Some(Arc::clone(&cell))));
-        (Self(shares), Pending(cell))
+        let cell = Arc::new(Cell::open(None));
+        (Self::of(Arc::clone(&cell)), Pending(cell))
+    }
+
+    /// A receipt that somebody follows up who sends the batch elsewhere where it is not kept.
+    #[must_use]
+    pub fn with_recourse(recourse: Box<dyn Recourse>) -> Self {
+        Self::of(Arc::new(Cell::open(Some(recourse))))
+    }
+
+    fn of(cell: Arc<Cell>) -> Self {
+        Self(SmallVec::from_buf([Share(Some(cell))]))
+    }
+
+    /// Whether all of the batch goes elsewhere where it is not kept: an early refusal is then
+    /// worth more than another attempt, and a take-over in memory would hide a failure.
+    #[must_use]
+    pub fn has_recourse(&self) -> bool {
+        let cells = || self.0.iter().filter_map(|share| share.0.as_ref());
+        let has = |cell: &Arc<Cell>| cell.recourse.as_ref().is_some_and(|one| one.hurries());
+        // Who only watches, or has been told to send again, need not be waited for.
+        let waits = |cell: &Arc<Cell>| cell.recourse.is_some() || !cell.expired.load(Acquire);
+        cells().any(has) && cells().filter(|cell| waits(cell)).all(has)
     }
 
     /// Adds a share for whoever passes the batch on and wants to see when it is answered for.
@@ -195,12 +253,7 @@ impl Receipt {
     /// Whoever is not delivering such a batch just now may discard it, and counts it.
     #[must_use]
     pub fn is_expired(&self) -> bool {
-        let expired = |share: &Share| {
-            share
-                .0
-                .as_ref()
-                .is_none_or(|cell| cell.expired.load(Acquire))
-        };
+        let expired = |share: &Share| share.0.as_ref().is_none_or(|cell| cell.is_expired());
         !self.0.is_empty() && self.0.iter().all(expired)
     }
 
@@ -306,6 +359,50 @@ mod tests {
         receipt.settle(&Outcome::Durable);
         assert_eq!(watcher.now(), Some(Outcome::Durable));
         assert!(Receipt::none().watch().is_none());
+    }
+
+    #[derive(Debug)]
+    struct Note(Arc<Mutex<Vec<Outcome>>>, bool);
+
+    impl Recourse for Note {
+        fn settled(self: Box<Self>, outcome: Outcome) {
+            self.0.lock().unwrap().push(outcome);
+        }
+
+        fn is_expired(&self) -> bool {
+            self.1
+        }
+    }
+
+    fn noted(expired: bool) -> (Receipt, Arc<Mutex<Vec<Outcome>>>) {
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let note = Note(Arc::clone(&heard), expired);
+        (Receipt::with_recourse(Box::new(note)), heard)
+    }
+
+    #[test]
+    fn recourse_hears_the_worst_outcome_once_when_the_last_share_is_gone() {
+        let (receipt, heard) = noted(false);
+        let branch = receipt.fork();
+        receipt.settle(&Outcome::Delivered);
+        assert!(heard.lock().unwrap().is_empty());
+        drop(branch);
+        assert_eq!(*heard.lock().unwrap(), [Outcome::Lost]);
+    }
+
+    #[test]
+    fn merged_batch_has_a_recourse_where_all_of_it_has_one() {
+        let (mut first, _) = noted(false);
+        let (second, _) = noted(true);
+        first.append(second);
+        assert!(first.has_recourse() && !first.is_expired());
+        let _watcher = first.watch();
+        assert!(first.has_recourse());
+        let (sender, _pending) = Receipt::new();
+        first.append(sender);
+        assert!(!first.has_recourse());
+        assert!(!Receipt::none().has_recourse());
+        assert!(noted(true).0.is_expired());
     }
 
     #[tokio::test]

@@ -1,5 +1,6 @@
 //! A bench on which one processor or connector runs alone, its account kept as the engine does.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tidegate_document::ComponentId;
@@ -37,8 +38,13 @@ impl Account {
             .sum()
     }
 
-    /// Takes what was emitted; the far end delivers at once.
-    fn take(&mut self, batches: impl IntoIterator<Item = (usize, Batch)>, counts: (usize, usize)) {
+    /// Takes what was emitted; the far end answers at once.
+    fn take(
+        &mut self,
+        batches: impl IntoIterator<Item = (usize, Batch)>,
+        counts: (usize, usize),
+        answer: impl Fn(usize) -> Outcome,
+    ) {
         for (route, batch) in batches {
             let (payload, _, receipt) = batch.into_parts();
             for segment in payload.segments() {
@@ -50,7 +56,7 @@ impl Account {
                 );
             }
             self.emitted.push((route, payload));
-            receipt.settle(&Outcome::Delivered);
+            receipt.settle(&answer(route));
         }
         self.created += counts.0;
         self.dropped += counts.1;
@@ -154,7 +160,9 @@ impl ProcessorBench {
             .extend(batches.iter().map(|batch| batch.context().clone()));
         let counts = out.take_counts();
         self.account
-            .take(batches.into_iter().map(|batch| (0, batch)), counts);
+            .take(batches.into_iter().map(|batch| (0, batch)), counts, |_| {
+                Outcome::Delivered
+            });
         self.check_balance();
     }
 
@@ -237,6 +245,7 @@ pub struct ConnectorBench {
     context: BuildContext,
     signal: Signal,
     account: Account,
+    answers: BTreeMap<usize, Outcome>,
 }
 
 impl ConnectorBench {
@@ -250,17 +259,14 @@ impl ConnectorBench {
         C: ComponentConfig<Builds = Box<dyn Connector>>,
     {
         let mut context = context::<C>("connector", signal);
-        let route = |(at, signal): (usize, &Signal)| Route {
-            pipeline: format!("{signal}/{at}"),
-            signal: *signal,
-        };
-        context.routes = feeds.iter().enumerate().map(route).collect();
+        context.routes = routes(feeds);
         let built = read::<C>(yaml).build(&context);
         Self {
             connector: built.unwrap_or_else(|error| panic!("`{yaml}` cannot be built: {error}")),
             context,
             signal,
             account: Account::default(),
+            answers: BTreeMap::new(),
         }
     }
 
@@ -273,9 +279,54 @@ impl ConnectorBench {
         self.account.senders.last().and_then(Pending::now)
     }
 
+    /// What the pipeline at this position answers from now on; it delivers unless told.
+    pub fn answer(&mut self, route: usize, outcome: Outcome) {
+        self.answers.insert(route, outcome);
+    }
+
+    /// What it was built with: its metrics, reasons and gates.
+    #[must_use]
+    pub const fn context(&self) -> &BuildContext {
+        &self.context
+    }
+
+    /// When the connector wants to be flushed.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.connector.deadline()
+    }
+
+    /// Sends a payload for which no sender waits.
+    pub fn send_unawaited(&mut self, payload: Payload) {
+        self.account.came += payload.items();
+        let batch = Batch::new(payload, Context::default(), Receipt::none());
+        self.call(|connector, out| connector.process(batch, out));
+    }
+
+    /// Items dropped for a reason.
+    #[must_use]
+    pub fn dropped(&self, reason: &str) -> u64 {
+        let counts = self.context.reasons.counts();
+        let found = counts.into_iter().find(|(name, _)| *name == reason);
+        found.map_or(0, |(_, items)| items)
+    }
+
+    /// Flushes as the engine does when the connector asked for it.
+    pub fn flush(&mut self) {
+        self.call(|connector, out| connector.flush(Instant::now(), out));
+    }
+
     /// Flushes as at shutdown.
     pub fn finish(&mut self) {
         self.call(|connector, out| connector.flush(Instant::now() + NEVER, out));
+    }
+
+    /// Closes as at the end of a shutdown; nothing may be emitted.
+    pub fn close(&mut self) {
+        self.call(|connector, out| {
+            connector.close(&mut out.outbox);
+            assert!(out.take().is_empty(), "something is emitted at the end");
+        });
     }
 
     fn call(&mut self, run: impl FnOnce(&mut dyn Connector, &mut Routes<'_>)) {
@@ -283,7 +334,10 @@ impl ConnectorBench {
         run(&mut *self.connector, &mut out);
         let batches = out.take();
         let counts = out.outbox.take_counts();
-        self.account.take(batches, counts);
+        let answers = &self.answers;
+        self.account.take(batches, counts, |route| {
+            answers.get(&route).cloned().unwrap_or(Outcome::Delivered)
+        });
         let converts = self
             .context
             .routes
@@ -337,6 +391,15 @@ impl ConnectorBench {
     pub fn outcomes(&self) -> Vec<Option<Outcome>> {
         self.account.outcomes()
     }
+}
+
+/// Pipelines of these signals, with the signal and the place in the list for a name.
+pub(super) fn routes(feeds: &[Signal]) -> Vec<Route> {
+    let route = |(at, signal): (usize, &Signal)| Route {
+        pipeline: format!("{signal}/{at}"),
+        signal: *signal,
+    };
+    feeds.iter().enumerate().map(route).collect()
 }
 
 /// What a component of a type is built with, alone.

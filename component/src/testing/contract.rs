@@ -84,7 +84,17 @@ impl<'a, C: ComponentConfig> Contract<'a, C> {
     }
 
     fn context(&self, kind: &'static str) -> BuildContext {
-        super::bench::context::<C>(kind, self.signals()[0])
+        let mut context = super::bench::context::<C>(kind, self.signals()[0]);
+        if kind == "connector" {
+            context.routes = super::bench::routes(&Self::feeds(self.signals()[0]));
+        }
+        context
+    }
+
+    /// Two pipelines of each signal that a connector makes of this one.
+    fn feeds(signal: Signal) -> Vec<Signal> {
+        let pairs = C::PAIRS.iter().filter(|(from, _)| *from == signal);
+        pairs.flat_map(|(_, to)| [*to; 2]).collect()
     }
 
     fn signals(&self) -> Vec<Signal> {
@@ -165,14 +175,14 @@ impl<C: ComponentConfig<Builds = Box<dyn Connector>>> Contract<'_, C> {
         let _inside = runtime.enter();
         for text in self.configurations() {
             for signal in self.signals() {
-                let pairs = C::PAIRS.iter().filter(|(from, _)| *from == signal);
-                let feeds: Vec<_> = pairs.flat_map(|(_, to)| [*to; 2]).collect();
+                let feeds = Self::feeds(signal);
                 assert!(!feeds.is_empty(), "takes {signal} and makes nothing of it");
                 let mut bench = ConnectorBench::new::<C>(text, signal, &feeds);
                 for payload in feed(signal) {
                     bench.send(payload);
                 }
                 bench.finish();
+                bench.close();
                 assert_eq!(
                     bench.held().0,
                     0,

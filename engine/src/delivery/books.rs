@@ -23,6 +23,8 @@ use crate::sink::{Account, Depth};
 pub(super) enum Why {
     /// The queue was full.
     QueueFull,
+    /// They go elsewhere: back to the connector that put them here, which knows another way.
+    HandedBack,
     /// The peer failed until `max_elapsed_time` was over.
     RetryExhausted,
     /// The peer failed and `retry_on_failure` is off.
@@ -49,10 +51,11 @@ pub(super) enum Why {
 
 impl Why {
     /// How many there are.
-    pub(super) const COUNT: usize = 12;
+    pub(super) const COUNT: usize = 13;
 
     const ALL: [Self; Self::COUNT] = [
         Self::QueueFull,
+        Self::HandedBack,
         Self::RetryExhausted,
         Self::RetryOff,
         Self::Permanent,
@@ -70,6 +73,7 @@ impl Why {
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::QueueFull => "queue_full",
+            Self::HandedBack => "handed_back",
             Self::RetryExhausted => "retry_exhausted",
             Self::RetryOff => "retry_off",
             Self::Permanent => "permanent",
@@ -206,6 +210,7 @@ impl Books {
             bytes: size.bytes,
             flying: false,
             on_disk: false,
+            elsewhere: false,
         }
     }
 
@@ -292,10 +297,10 @@ impl Books {
         &self.meters
     }
 
-    /// Counts a payload that is turned away for want of room, and whether its sender is told.
-    pub(super) fn turn_away(&self, payload: &Payload, told: bool) {
+    /// Counts a payload that is turned away at the entrance, and whether its sender is told.
+    pub(super) fn turn_away(&self, payload: &Payload, why: Why, told: bool) {
         self.taken.fetch_add(payload.items() as u64, Relaxed);
-        self.drop_items(payload.items() as u64, Why::QueueFull, told);
+        self.drop_items(payload.items() as u64, why, told);
     }
 
     /// Tells that time is up.
@@ -364,9 +369,16 @@ pub(super) struct Charge {
     flying: bool,
     /// Whether a record on disk stands for the items: they outlive the charge.
     on_disk: bool,
+    /// Whether the items go elsewhere if this is dropped without an end.
+    elsewhere: bool,
 }
 
 impl Charge {
+    /// Tells that the items go elsewhere where they are not delivered.
+    pub(super) const fn goes_elsewhere(&mut self) {
+        self.elsewhere = true;
+    }
+
     /// Rises with every payload taken in; a part keeps the number of the whole.
     pub(super) const fn number(&self) -> u64 {
         self.number
@@ -399,6 +411,7 @@ impl Charge {
             bytes,
             flying: false,
             on_disk: self.on_disk,
+            elsewhere: self.elsewhere,
         }
     }
 
@@ -406,6 +419,7 @@ impl Charge {
     pub(super) fn merge(&mut self, mut other: Self) {
         debug_assert!(Arc::ptr_eq(&self.books, &other.books));
         self.number = self.number.min(other.number);
+        self.elsewhere &= other.elsewhere;
         self.requests += std::mem::take(&mut other.requests);
         self.items += std::mem::take(&mut other.items);
         self.bytes += std::mem::take(&mut other.bytes);
@@ -497,8 +511,11 @@ impl Drop for Charge {
         if self.on_disk {
             self.leave();
         } else if self.items + self.requests + self.bytes > 0 || self.flying {
-            self.books
-                .end(self.items, End::Dropped(self.books.unended()));
+            let end = match self.elsewhere {
+                true => End::Returned(Why::HandedBack),
+                false => End::Dropped(self.books.unended()),
+            };
+            self.books.end(self.items, end);
             self.vacate();
         }
     }

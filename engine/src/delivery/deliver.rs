@@ -36,7 +36,12 @@ impl Lane {
             return;
         }
         if let Some(until) = self.held_back(now) {
-            self.hold_back(job, until);
+            if self.hands_back(&job) {
+                let error = self.health.error().unwrap_or_default();
+                job.dropped(Why::RetryOff, &error, &self.health);
+            } else {
+                self.hold_back(job, until);
+            }
             return;
         }
         job.begin(now);
@@ -49,9 +54,14 @@ impl Lane {
                 divisible: true,
                 reason,
                 ..
-            })) if job.items() > 1 => self.isolate(job, &reason).await,
+            })) if job.items() > 1 && !job.has_recourse() => self.isolate(job, &reason).await,
             Err(failure) => self.fail(job, failure),
         }
+    }
+
+    /// Whether a batch that cannot be delivered now goes elsewhere instead of waiting here.
+    fn hands_back(&self, job: &Job) -> bool {
+        !self.entrance.settings.insists && job.has_recourse()
     }
 
     /// Until when no call may be made.
@@ -127,6 +137,11 @@ impl Lane {
             job.dropped(Why::RetryOff, error, &self.health);
             return;
         };
+        if self.hands_back(&job) {
+            self.health.failed(error, Fate::HandingBack);
+            job.dropped(Why::RetryOff, error, &self.health);
+            return;
+        }
         let now = Instant::now();
         let began = job.begin(now);
         job.failures += 1;

@@ -21,6 +21,9 @@ pub(super) trait Next: Send + Sync {
     fn withdraw(&self) -> Option<Job>;
     /// Who tells of what is lost.
     fn health(&self) -> &Health;
+    /// Whether a batch is tried as soon as its turn comes, so that one with a recourse may wait
+    /// for the result.
+    fn tries_soon(&self) -> bool;
 }
 
 /// The entrance for one signal's batches.
@@ -52,7 +55,15 @@ impl Entrance {
             batch.into_parts().2.settle(&Outcome::Delivered);
             return;
         }
+        let recourse = batch.receipt().has_recourse();
         match self.settings.overflow {
+            // No door is shut before an end to which there are others.
+            _ if recourse => {
+                if self.books.overflows(batch.payload()) || self.is_stuck(next.health()) {
+                    self.turn_away(batch, next.health());
+                    return;
+                }
+            }
             Overflow::Refuse | Overflow::Wait => {}
             Overflow::DropNew => {
                 if self.books.overflows(batch.payload()) {
@@ -62,10 +73,14 @@ impl Entrance {
             }
             Overflow::DropOldest => self.make_room(&batch, next),
         }
-        let charge = self.books.charge(batch.payload());
+        let mut charge = self.books.charge(batch.payload());
+        let recourse = recourse && self.store.is_none();
         // A record on disk answers for it, but not before it is written.
-        if !self.settings.carries && self.store.is_none() {
+        let answers = self.settings.carries || self.store.is_some();
+        if !answers && !(recourse && next.tries_soon()) {
             batch.receipt_mut().settle_in_place(&Outcome::TakenOver);
+        } else if recourse {
+            charge.goes_elsewhere();
         }
         let job = Job::new(batch, charge);
         match &self.collector {
@@ -126,6 +141,14 @@ impl Entrance {
         self.books.is_full() || self.store.as_ref().is_some_and(|store| !store.has_room())
     }
 
+    /// The same for batches that go elsewhere where they are not kept.
+    pub(super) fn promise_with_recourse(&self) -> Promise {
+        match &self.store {
+            Some(_) => self.promise(),
+            None => Promise::Delivered,
+        }
+    }
+
     /// Drops the oldest batches until one more fits, or none is left that is not being delivered.
     fn make_room(&self, batch: &Batch, next: &impl Next) {
         while self.books.overflows(batch.payload()) {
@@ -140,11 +163,21 @@ impl Entrance {
         }
     }
 
+    /// Whether a queue that answers before the delivery holds what cannot be delivered now.
+    fn is_stuck(&self, health: &Health) -> bool {
+        self.store.is_some() && self.books.held() > 0 && health.error().is_some()
+    }
+
     fn turn_away(&self, batch: Batch, health: &Health) {
         let (payload, _, receipt) = batch.into_parts();
+        if receipt.has_recourse() {
+            self.books.turn_away(&payload, Why::HandedBack, true);
+            receipt.settle(&outcome(Why::QueueFull, QUEUE_FULL));
+            return;
+        }
         health.lost(Why::QueueFull, payload.items(), QUEUE_FULL);
-        self.books
-            .turn_away(&payload, self.settings.carries && !receipt.is_none());
+        let told = self.settings.carries && !receipt.is_none();
+        self.books.turn_away(&payload, Why::QueueFull, told);
         receipt.settle(&if self.settings.carries {
             outcome(Why::QueueFull, QUEUE_FULL)
         } else {

@@ -26,6 +26,7 @@ const NEWS: Duration = Duration::from_secs(10);
 pub(super) enum Fate {
     Retrying,
     Dropping,
+    HandingBack,
 }
 
 impl Fate {
@@ -33,6 +34,7 @@ impl Fate {
         match self {
             Self::Retrying => "retrying",
             Self::Dropping => "dropping",
+            Self::HandingBack => "handing back",
         }
     }
 }

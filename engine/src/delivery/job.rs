@@ -54,6 +54,11 @@ impl Job {
         &self.batch
     }
 
+    /// Whether it goes elsewhere where it is not delivered.
+    pub(super) fn has_recourse(&self) -> bool {
+        self.batch.receipt().has_recourse()
+    }
+
     /// Items that it is charged for.
     pub(super) const fn items(&self) -> usize {
         self.charge.items()
@@ -126,14 +131,20 @@ impl Job {
     }
 
     /// Ends it as dropped; `error` is what the log and a sender that still waits are told.
+    ///
+    /// What goes elsewhere then is no loss.
     pub(super) fn dropped(self, why: Why, error: &str, health: &Health) {
         if self.share.is_some() && !self.is_awaited() && matches!(why, Why::Shutdown | Why::Lost) {
             self.leave(None);
             return;
         }
-        health.lost(why, self.items(), error);
         let size = self.size();
-        self.charge.end(End::dropped(why, self.batch.receipt()));
+        if self.has_recourse() {
+            self.charge.end(End::Returned(Why::HandedBack));
+        } else {
+            health.lost(why, self.items(), error);
+            self.charge.end(End::dropped(why, self.batch.receipt()));
+        }
         if let Some(share) = self.share {
             share.end(size);
         }
@@ -179,6 +190,7 @@ pub(super) fn outcome(why: Why, error: &str) -> Outcome {
         Why::Storage => refused("the disk queue cannot be written"),
         Why::Expired | Why::TooOld => refused("the time for an answer is over"),
         Why::Shutdown => refused(SHUTTING_DOWN),
+        Why::HandedBack => refused("it goes elsewhere"),
         Why::Lost => Outcome::Lost,
     }
 }

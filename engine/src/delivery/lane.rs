@@ -282,4 +282,8 @@ impl Next for Lane {
     fn health(&self) -> &Health {
         &self.health
     }
+
+    fn tries_soon(&self) -> bool {
+        true
+    }
 }

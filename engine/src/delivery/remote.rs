@@ -52,6 +52,10 @@ impl Sink for Remote {
         self.0.entrance.promise()
     }
 
+    fn promise_with_recourse(&self) -> Promise {
+        self.0.entrance.promise_with_recourse()
+    }
+
     fn binds(&self) -> bool {
         self.0.entrance.binds()
     }

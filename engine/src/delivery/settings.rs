@@ -42,6 +42,8 @@ pub(super) struct Settings {
     /// Whether the configuration asks for that.
     pub(super) binds: bool,
     pub(super) retry: Option<Backoff>,
+    /// Whether retries are asked for, so that they are made though a batch could go elsewhere.
+    pub(super) insists: bool,
     pub(super) batch: Option<Batching>,
 }
 
@@ -74,6 +76,7 @@ impl Settings {
             .and_then(|queue| queue.enabled)
             .unwrap_or(defaults.queue || written.is_some());
         let queue = written.unwrap_or_default();
+        let insists = keys.retry_on_failure.is_some();
         let retry = retry(keys.retry_on_failure.clone(), defaults.retry, &mut errors);
         let mut settings = Self {
             timeout: keys.attempt_timeout(defaults),
@@ -84,6 +87,7 @@ impl Settings {
             carries: true,
             binds: false,
             retry,
+            insists,
             batch: None,
         };
         if enabled {

@@ -10,7 +10,7 @@ use tidegate_component::{BuildError, Connector, Processor};
 use tokio::time::Instant;
 
 use super::step::fenced;
-use super::{Graph, Make, Node, Place, Timer};
+use super::{Bell, Graph, Make, Node, Place, Timer};
 
 /// Batches run from the inbox before other tasks of the worker get their turn.
 const INBOX_ROUND: usize = 64;
@@ -42,6 +42,8 @@ pub(crate) struct Local {
 pub(super) struct Slot {
     pub(super) instance: RefCell<Instance>,
     pub(super) due: Cell<Option<Instant>>,
+    /// Rung by the instance from elsewhere to be flushed.
+    pub(super) bell: Arc<Bell>,
     /// Items that it held after the last call.
     pub(super) held: Cell<usize>,
 }
@@ -53,9 +55,10 @@ pub(super) enum Instance {
 
 impl Instance {
     /// Builds a node's instance on the worker that will own it.
-    pub(super) fn build(node: &Node, worker: usize) -> Result<Self, BuildError> {
+    pub(super) fn build(node: &Node, worker: usize, bell: &Arc<Bell>) -> Result<Self, BuildError> {
         let mut context = node.context.clone();
         context.worker = worker;
+        context.waker = Arc::clone(bell).into();
         Ok(match &node.make {
             Make::Processor(factory, _) => Self::Processor(factory.build(&context)?),
             Make::Connector(factory, ..) => Self::Connector(factory.build(&context)?),
@@ -83,13 +86,15 @@ impl Local {
     /// An error comes with the position of the node that cannot be built.
     pub(crate) fn install(graph: &Arc<Graph>, worker: usize) -> Result<(), (usize, BuildError)> {
         let build = |(at, node): (usize, &Node)| {
-            let instance = fenced(|| Instance::build(node, worker))
+            let bell = Arc::new(Bell::new(Arc::clone(&graph.timers[worker])));
+            let instance = fenced(|| Instance::build(node, worker, &bell))
                 .unwrap_or_else(|| Err(BuildError::at("", "it panicked while it was built")))
                 .map_err(|error| (at, error))?;
             Ok(Slot {
                 due: Cell::new(instance.deadline()),
                 held: Cell::new(0),
                 instance: RefCell::new(instance),
+                bell,
             })
         };
         let slots = graph
@@ -135,11 +140,23 @@ impl Local {
         self.flush(node, Instant::now() + NEVER);
     }
 
-    /// Flushes every node that is due, from the receivers to the exporters.
+    /// Batches of which a node waits to hear how they ended.
+    pub(crate) fn awaits(&self, node: usize) -> usize {
+        match &*self.slots[node].instance.borrow() {
+            Instance::Processor(_) => 0,
+            Instance::Connector(connector) => connector.awaits(),
+        }
+    }
+
+    /// Flushes every node that is due or asked for it, from the receivers to the exporters.
     pub(super) fn flush_due(&self, now: Instant) {
+        if self.graph.draining.load(Acquire) {
+            return;
+        }
         for node in 0..self.slots.len() {
             let slot = &self.slots[node];
-            if slot.due.get().is_some_and(|due| due <= now) {
+            let due = slot.due.get().is_some_and(|due| due <= now);
+            if slot.bell.answer() || due {
                 self.flush(node, now);
                 let due = slot.due.get().map(|due| due.max(now + SHORTEST_WAIT));
                 slot.due.set(due);
@@ -149,7 +166,13 @@ impl Local {
 
     /// When the clock must wake next; from now on an earlier deadline wakes it.
     pub(super) fn arm(&self) -> Option<Instant> {
-        let due = self.slots.iter().filter_map(|slot| slot.due.get()).min();
+        if self.graph.draining.load(Acquire) {
+            return None;
+        }
+        let rung = self.slots.iter().any(|slot| slot.bell.is_rung());
+        let now = rung.then(Instant::now);
+        let due = self.slots.iter().filter_map(|slot| slot.due.get());
+        let due = due.chain(now).min();
         self.armed.set(due);
         due
     }

@@ -28,7 +28,7 @@ pub(crate) use inline::InlineEnd;
 pub(crate) use local::{Local, local};
 pub(crate) use queue::{InFlight, Inbox};
 pub(crate) use tally::{Tallies, Totals};
-pub(crate) use timer::Timer;
+pub(crate) use timer::{Bell, Timer};
 
 use crate::sink::Sink;
 
@@ -57,10 +57,12 @@ pub(crate) struct Graph {
     /// Hand-overs to each worker.
     pub(crate) inboxes: Vec<Inbox>,
     /// The clock of each worker.
-    pub(crate) timers: Vec<Timer>,
+    pub(crate) timers: Vec<Arc<Timer>>,
     pub(crate) in_flight: InFlight,
     /// Set when receivers have stopped: nothing is brought in any more.
     pub(crate) shut: AtomicBool,
+    /// Set when the queues are drained for good: nothing is passed on any more.
+    pub(crate) draining: AtomicBool,
     /// Set when the workers' parts have been taken down.
     pub(crate) closed: AtomicBool,
 }

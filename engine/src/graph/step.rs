@@ -21,6 +21,8 @@ type Work = SmallVec<[(Place, Batch); 4]>;
 enum Call {
     Batch(Batch),
     Flush(Instant),
+    /// Nothing can be passed on any more.
+    Close,
 }
 
 /// How an instance is after a call.
@@ -55,6 +57,13 @@ impl Local {
         let mut work = Work::new();
         self.call(node, Call::Flush(now), 0, &mut work);
         self.finish(work);
+    }
+
+    /// Has one node account for what came back while the queues were drained.
+    pub(crate) fn close(&self, node: usize) {
+        let mut work = Work::new();
+        self.call(node, Call::Close, 0, &mut work);
+        debug_assert!(work.is_empty(), "nothing is emitted at the end");
     }
 
     fn finish(&self, mut work: Work) {
@@ -176,7 +185,7 @@ impl Local {
         let lost = all.saturating_sub(done.went + done.dropped);
         node.panicked.add(lost);
         let component = node.id.as_str();
-        match Instance::build(node, self.worker) {
+        match Instance::build(node, self.worker, &slot.bell) {
             Ok(instance) => {
                 let old = slot.instance.replace(instance);
                 // A destructor that panics as well must not take the worker along.
@@ -216,6 +225,7 @@ impl Slot {
             match call {
                 Call::Batch(batch) => processor.process(batch, out),
                 Call::Flush(now) => processor.flush(now, out),
+                Call::Close => {}
             }
         }
         instance.after()
@@ -227,6 +237,7 @@ impl Slot {
             match call {
                 Call::Batch(batch) => connector.process(batch, out),
                 Call::Flush(now) => connector.flush(now, out),
+                Call::Close => connector.close(&mut out.outbox),
             }
         }
         instance.after()

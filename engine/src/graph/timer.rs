@@ -1,7 +1,8 @@
 //! The clock of a worker: runs `flush` where it is due, and sleeps while nothing is.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Acquire;
+use std::sync::atomic::{AtomicBool, Ordering::AcqRel, Ordering::Acquire};
+use std::task::Wake;
 
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
@@ -35,6 +36,44 @@ impl Timer {
                 }
                 () = wake.notified() => {}
             }
+        }
+    }
+}
+
+/// Has one instance flushed soon by the clock of the worker that owns it.
+#[derive(Debug)]
+pub(crate) struct Bell {
+    rung: AtomicBool,
+    timer: Arc<Timer>,
+}
+
+impl Bell {
+    pub(crate) fn new(timer: Arc<Timer>) -> Self {
+        Self {
+            rung: AtomicBool::new(false),
+            timer,
+        }
+    }
+
+    /// Whether it has been rung since it was answered.
+    pub(super) fn is_rung(&self) -> bool {
+        self.rung.load(Acquire)
+    }
+
+    /// Answers it, and says whether it had been rung.
+    pub(super) fn answer(&self) -> bool {
+        self.is_rung() && self.rung.swap(false, AcqRel)
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if !self.rung.swap(true, AcqRel) {
+            self.timer.wake();
         }
     }
 }

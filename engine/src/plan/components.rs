@@ -115,6 +115,7 @@ impl<'a> Reader<'a> {
         Some(ConnectorPart {
             factory: Arc::<dyn Factory<_>>::from(factory?),
             pairs: entry.pairs,
+            awaits: entry.awaits,
         })
     }
 

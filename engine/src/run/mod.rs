@@ -3,6 +3,8 @@
 
 #[cfg(test)]
 mod genuine;
+#[cfg(test)]
+mod recourse;
 mod start;
 mod status;
 mod stop;

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Release;
+use std::sync::atomic::{AtomicUsize, Ordering::AcqRel, Ordering::Acquire, Ordering::Release};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -11,10 +11,13 @@ use tidegate_component::status::{LedgerRow, Phase, StatusSource};
 use tokio::time::{Instant, timeout_at};
 
 use super::Running;
-use crate::graph::Local;
+use crate::graph::{Local, Make};
 
 /// How long a component may take to close when the deadline has passed.
 const TO_CLOSE: Duration = Duration::from_secs(2);
+
+/// How long between two questions whether connectors have heard of all that they passed on.
+const TO_HEAR: Duration = Duration::from_millis(5);
 
 impl Running {
     /// Stops the graph and says what became of every item.
@@ -33,8 +36,11 @@ impl Running {
         self.stop_receivers(deadline).await;
         self.wired.graph.shut.store(true, Release);
         self.flush(deadline).await;
+        self.hear(deadline).await;
+        self.wired.graph.draining.store(true, Release);
         let sinks = self.wired.graph.sinks.iter();
         join_all(sinks.map(|end| end.sink.drain(deadline))).await;
+        self.last_accounts().await;
         self.remove().await;
         self.close().await;
     }
@@ -69,6 +75,60 @@ impl Running {
             within(until, node.context.kind, node.id.as_str(), flushes).await;
             idle().await;
         }
+    }
+
+    /// Lets connectors hear how ended what they passed on, so that it can still go elsewhere;
+    /// half of the time is left to the queues.
+    async fn hear(&self, deadline: Instant) {
+        let now = Instant::now();
+        let until = now + deadline.saturating_duration_since(now) / 2;
+        while self.awaited().await > 0 && Instant::now() < until {
+            tokio::time::sleep(TO_HEAR).await;
+        }
+        let idle = self.wired.graph.in_flight.idle();
+        within(until.max(now + TO_CLOSE), "graph", "hand-overs", idle).await;
+    }
+
+    /// Batches of which connectors wait to hear how they ended.
+    async fn awaited(&self) -> usize {
+        let sum = Arc::new(AtomicUsize::new(0));
+        self.on_workers(|local, node| local.awaits(node), &sum)
+            .await;
+        sum.load(Acquire)
+    }
+
+    /// Has connectors account for what came back while the queues were drained.
+    async fn last_accounts(&self) {
+        let none = Arc::new(AtomicUsize::new(0));
+        let close = |local: &Local, node| {
+            local.close(node);
+            0
+        };
+        self.on_workers(close, &none).await;
+    }
+
+    /// Calls every connector's part on every worker and adds up what comes of it.
+    async fn on_workers(&self, call: fn(&Local, usize) -> usize, sum: &Arc<AtomicUsize>) {
+        let graph = &self.wired.graph;
+        let nodes = graph.nodes.iter().enumerate();
+        let connectors: Vec<_> = nodes
+            .filter(|(_, node)| matches!(node.make, Make::Connector(..)))
+            .map(|(at, _)| at)
+            .collect();
+        if connectors.is_empty() {
+            return;
+        }
+        let calls = (0..self.pool.count()).map(|worker| {
+            let (id, connectors, sum) = (graph.id, connectors.clone(), Arc::clone(sum));
+            self.pool.run(worker, move || {
+                if let Some(local) = crate::graph::local(id) {
+                    let all = connectors.iter().map(|node| call(&local, *node)).sum();
+                    sum.fetch_add(all, AcqRel);
+                }
+            })
+        });
+        let calls = async { drop(join_all(calls).await) };
+        within(Instant::now() + TO_CLOSE, "graph", "connectors", calls).await;
     }
 
     /// Takes the workers' parts down.

@@ -160,8 +160,18 @@ impl Rig {
     {
         let make = move |cx: &BuildContext| Ok(Box::new(make(cx)) as Box<dyn Connector>);
         let factory = Arc::new(Make(make));
-        let part = ConnectorPart { factory, pairs };
+        let part = ConnectorPart {
+            factory,
+            pairs,
+            awaits: false,
+        };
         self.parts.connectors.insert(id(name), part);
+        self
+    }
+
+    /// Lets a connector that was added act on how what it passes on ends.
+    pub(crate) fn awaiting(mut self, name: &str) -> Self {
+        self.parts.connectors.get_mut(&id(name)).unwrap().awaits = true;
         self
     }
 

@@ -64,7 +64,7 @@ impl Wired {
         let mut reached: Vec<usize> = Vec::new();
         let mut promise = Promise::Delivered;
         for edge in &door.edges {
-            reached.extend(parts.reach(edge.pipeline));
+            reached.extend(parts.reach_surely(edge.pipeline));
             promise = promise.min(graph.pipelines[edge.pipeline].promise);
         }
         reached.sort_unstable();
@@ -100,7 +100,13 @@ impl Wired {
 fn gates(graph: &Graph, pipelines: &[usize]) -> Arc<[Arc<dyn Gate>]> {
     let mut gates: Vec<Arc<dyn Gate>> = Vec::new();
     for pipeline in pipelines {
-        for gate in graph.pipelines[*pipeline].gates.list() {
+        let pipeline = &graph.pipelines[*pipeline];
+        let connectors = pipeline.ends.iter().filter_map(|end| match end {
+            End::Node(node) => Some(&graph.nodes[*node as usize].context.gates),
+            End::Sink(_) | End::Inline(_) => None,
+        });
+        let all = connectors.chain([&pipeline.gates]);
+        for gate in all.flat_map(tidegate_component::Gates::list) {
             if !gates.iter().any(|known| Arc::ptr_eq(known, &gate)) {
                 gates.push(gate);
             }

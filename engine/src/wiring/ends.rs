@@ -117,16 +117,21 @@ impl Ends {
         self.found.get(&(id.clone(), signal)).copied()
     }
 
-    /// What an end promises, and the promise that its configuration asks for.
-    pub(super) fn promise(&self, end: End) -> (Promise, Promise) {
+    /// What an end promises, and the promise that its configuration asks for; `awaited` tells
+    /// that batches come to it that may go elsewhere.
+    pub(super) fn promise(&self, end: End, awaited: bool) -> (Promise, Promise) {
         match end {
             End::Sink(at) => {
                 let sink = &self.sinks[at as usize].sink;
-                let promise = sink.promise();
                 let asked = if sink.binds() {
-                    promise
+                    sink.promise()
                 } else {
                     Promise::Memory
+                };
+                let promise = if awaited {
+                    sink.promise_with_recourse()
+                } else {
+                    sink.promise()
                 };
                 (promise, asked)
             }

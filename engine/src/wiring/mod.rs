@@ -13,6 +13,7 @@ mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::task::Waker;
 
 use tidegate_component::metrics::{Metrics, Registry as MetricsRegistry};
 use tidegate_component::{
@@ -124,9 +125,10 @@ pub(crate) fn wire(parts: &Parts, around: &Surroundings) -> Result<Wired, Vec<Fa
         sinks: std::mem::take(&mut ends.sinks),
         inlines: std::mem::take(&mut ends.inlines),
         inboxes: (0..workers).map(|_| Inbox::default()).collect(),
-        timers: (0..workers).map(|_| Timer::default()).collect(),
+        timers: (0..workers).map(|_| Arc::<Timer>::default()).collect(),
         in_flight: InFlight::default(),
         shut: AtomicBool::new(false),
+        draining: AtomicBool::new(false),
         closed: AtomicBool::new(false),
     };
     Ok(Wired {
@@ -176,6 +178,7 @@ fn context(kind: Kind, id: &ComponentId, around: &Surroundings) -> BuildContext 
         gates: Gates::default(),
         promise: Promise::Memory,
         routes: Vec::new(),
+        waker: Waker::noop().clone(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tidegate_component::{BuildContext, ComponentId, Gates, Partition, Promise, Route, Shared};
 use tidegate_config::Kind;
-use tidegate_pdata::Signal;
+use tidegate_pdata::{Signal, Signals};
 
 use super::ends::{Ends, index};
 use super::order::Unit;
@@ -120,9 +120,14 @@ impl Planner<'_> {
     fn pipeline(&mut self, at: usize) {
         let pipeline = &self.parts.pipelines[at];
         let mut worth = Worth::default();
+        let awaited = self.parts.is_awaited(at);
         for id in &pipeline.exporters {
-            worth = worth.join(&self.behind(id, pipeline.signal), id);
+            worth = worth.join(&self.behind(id, pipeline.signal, awaited), id);
         }
+        let awaited = match awaited {
+            true => Promise::Delivered,
+            false => Promise::Memory,
+        };
         let gates = Gates::default();
         let mut processors = Vec::new();
         for id in pipeline.processors.iter().rev() {
@@ -132,7 +137,7 @@ impl Planner<'_> {
             let mut context = self.context(Kind::Processor, id, pipeline.signal);
             context.pipeline = Some(pipeline.name.clone());
             context.gates = gates.clone();
-            context.promise = worth.asked;
+            context.promise = worth.asked.max(awaited);
             match factory.build(&context) {
                 Ok(trial) => {
                     worth.weaken(trial.promise(worth.promise), id);
@@ -151,14 +156,14 @@ impl Planner<'_> {
     }
 
     /// What a pipeline's end is worth.
-    fn behind(&self, id: &ComponentId, signal: Signal) -> Worth {
+    fn behind(&self, id: &ComponentId, signal: Signal, awaited: bool) -> Worth {
         if self.parts.connectors.contains_key(id) {
             let plan = self.plans.connectors.get(&(id.clone(), signal));
             return plan.map_or_else(Worth::default, |plan| plan.worth.clone());
         }
         let end = self.ends.of(id, signal);
         end.map_or_else(Worth::default, |end| {
-            let (promise, asked) = self.ends.promise(end);
+            let (promise, asked) = self.ends.promise(end, awaited);
             Worth {
                 promise,
                 asked,
@@ -177,6 +182,9 @@ impl Planner<'_> {
             worth = worth.join(&self.plans.pipelines[*at].worth, id);
         }
         let mut context = self.context(Kind::Connector, id, signal);
+        let signals = Signal::ALL.into_iter();
+        let taken = signals.filter(|signal| !self.parts.feeders(id, *signal).is_empty());
+        context.signals = taken.fold(Signals::NONE, |all, signal| all.and(signal.into()));
         context.promise = worth.asked;
         context.routes = fed
             .iter()

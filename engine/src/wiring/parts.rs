@@ -44,6 +44,8 @@ pub(crate) struct ExporterPart {
 pub(crate) struct ConnectorPart {
     pub(crate) factory: Arc<dyn Factory<Box<dyn Connector>>>,
     pub(crate) pairs: &'static [(Signal, Signal)],
+    /// Whether it acts on how what it passes on ends.
+    pub(crate) awaits: bool,
 }
 
 /// A pipeline.
@@ -87,11 +89,31 @@ impl Parts {
 
     /// The pipelines that data entering one of them passes, itself first.
     pub(crate) fn reach(&self, pipeline: usize) -> Vec<usize> {
+        self.reach_through(pipeline, |_| true)
+    }
+
+    /// The same without those behind a connector that finds another way where one is full.
+    pub(crate) fn reach_surely(&self, pipeline: usize) -> Vec<usize> {
+        self.reach_through(pipeline, |connector| !connector.awaits)
+    }
+
+    /// Whether what passes a pipeline may have come through a connector that acts on how it ends.
+    pub(crate) fn is_awaited(&self, pipeline: usize) -> bool {
+        let awaiting = self.connectors.iter().filter(|(_, part)| part.awaits);
+        let mut fed = awaiting.flat_map(|(id, _)| {
+            let signals = Signal::ALL.into_iter();
+            signals.flat_map(|signal| self.routes(id, signal))
+        });
+        fed.any(|at| self.reach(at).contains(&pipeline))
+    }
+
+    fn reach_through(&self, pipeline: usize, passes: fn(&ConnectorPart) -> bool) -> Vec<usize> {
         let mut reached = vec![pipeline];
         let mut next = 0;
         while let Some(&at) = reached.get(next) {
             let part = &self.pipelines[at];
-            for id in &part.exporters {
+            let ends = part.exporters.iter();
+            for id in ends.filter(|id| self.connectors.get(*id).is_some_and(passes)) {
                 for route in self.routes(id, part.signal) {
                     if !reached.contains(&route) {
                         reached.push(route);

@@ -77,6 +77,11 @@ impl Next for Inbox {
     fn health(&self) -> &Pulse {
         self.driver.health()
     }
+
+    // An object stays open for as long as it is told to; nobody should wait for that.
+    fn tries_soon(&self) -> bool {
+        false
+    }
 }
 
 #[async_trait]
