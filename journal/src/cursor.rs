@@ -192,31 +192,30 @@ impl Cursor {
     fn finish(&mut self, reading: Reading) {
         let number = reading.number;
         let offset = reading.scanner.offset();
-        let mut catalog = self.log.catalog();
-        let Some(segment) = catalog.segments.get_mut(&number) else {
-            drop(catalog);
-            self.skip_segment(number);
-            return;
-        };
-        if segment.state == State::Active {
-            self.resume = Some((number, reading.generation, offset));
-            return;
+        {
+            let catalog = self.log.catalog();
+            let state = catalog.segments.get(&number).map(|segment| segment.state);
+            if state == Some(State::Active) {
+                self.resume = Some((number, reading.generation, offset));
+                return;
+            }
         }
         let Some(seen) = reading.seen else {
-            drop(catalog);
             self.skip_segment(number);
             return;
         };
         let total = reading.scanner.total();
-        for ordinal in (0..total).filter(|ordinal| !seen.has(*ordinal)) {
-            segment.dead.insert(ordinal);
-        }
-        segment.total = total;
-        segment.state = State::Closed;
-        segment.end = offset;
-        drop(catalog);
+        // Before it counts as closed: from then on another file may take its place.
         if !reading.damaged && !reading.scanner.is_settled() {
             seal_found(&self.log, number, offset, total);
+        }
+        if let Some(segment) = self.log.catalog().segments.get_mut(&number) {
+            for ordinal in (0..total).filter(|ordinal| !seen.has(*ordinal)) {
+                segment.dead.insert(ordinal);
+            }
+            segment.total = total;
+            segment.state = State::Closed;
+            segment.end = offset;
         }
         // A closed journal removes it when it is opened again.
         let log = Arc::clone(&self.log);

@@ -30,11 +30,15 @@ struct Kept {
 pub(crate) fn rewrite(log: &Arc<LogState>, segment: u32) {
     let path = segment_path(&log.path, segment);
     let draft = path.with_extension("tmp");
-    let kept = match copy(log, segment, &draft) {
-        Ok(kept) => kept,
+    let (kept, old) = match copy(log, segment, &draft) {
+        Ok(copied) => copied,
         Err(_) => return put_off(log, segment, &draft),
     };
+    // While the name changes hands, what the catalog knows is of the old file: readers get that
+    // one, and whoever has opened the new one by its name sees that something changed.
+    hand_out(log, segment, Some(old));
     if log.disk().rename(&draft, &path).is_err() {
+        hand_out(log, segment, None);
         return put_off(log, segment, &draft);
     }
     // If the machine dies before this, the old file is there: it holds the same and more.
@@ -43,6 +47,7 @@ pub(crate) fn rewrite(log: &Arc<LogState>, segment: u32) {
         let mut catalog = log.catalog();
         if let Some(segment) = catalog.segments.get_mut(&segment) {
             segment.generation += 1;
+            segment.file = None;
             segment.end = kept.end;
             segment.data = kept.end - SEGMENT_HEADER as u64;
             segment.moved = Some(kept.moved.into());
@@ -50,6 +55,14 @@ pub(crate) fn rewrite(log: &Arc<LogState>, segment: u32) {
     }
     resize(log, segment, kept.size);
     log.tally.rewritten_segments.add(1);
+}
+
+/// Has readers use a file, or open it by its name.
+fn hand_out(log: &LogState, segment: u32, file: Option<Arc<dyn File>>) {
+    if let Some(segment) = log.catalog().segments.get_mut(&segment) {
+        segment.generation += 1;
+        segment.file = file;
+    }
 }
 
 /// Tries again later: there may be no room just now.
@@ -61,7 +74,7 @@ fn put_off(log: &LogState, segment: u32, draft: &Path) {
     }
 }
 
-fn copy(log: &Arc<LogState>, segment: u32, draft: &Path) -> io::Result<Kept> {
+fn copy(log: &Arc<LogState>, segment: u32, draft: &Path) -> io::Result<(Kept, Arc<dyn File>)> {
     let (end, total, settled) = {
         let catalog = log.catalog();
         let found = catalog.segments.get(&segment);
@@ -101,17 +114,12 @@ fn copy(log: &Arc<LogState>, segment: u32, draft: &Path) -> io::Result<Kept> {
             }
         }
     }
-    finish(
-        log,
-        segment,
-        &*to,
-        Kept {
-            moved,
-            end: at,
-            size: 0,
-        },
-        total,
-    )
+    let kept = Kept {
+        moved,
+        end: at,
+        size: 0,
+    };
+    Ok((finish(log, segment, &*to, kept, total)?, from))
 }
 
 fn write(to: &dyn File, log: LogId, mut header: Header, data: &Data, at: u64) -> io::Result<()> {

@@ -4,6 +4,7 @@ mod damage;
 mod faults;
 mod life;
 mod model;
+mod races;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
