@@ -22,7 +22,7 @@ pub struct Config {
     key_by: Vec<String>,
     /// Client metadata keys that tell tenants apart, beside `key_by`. The receiver needs `include_metadata`.
     metadata_keys: Vec<String>,
-    /// What is counted.
+    /// What is counted; `requests` unless told.
     strategy: Strategy,
     /// How much each tenant may send a second.
     rate: u64,
@@ -32,9 +32,9 @@ pub struct Config {
     max_keys: u32,
     /// Limits of tenants by their key: its value, or `name:value;name:value` where several values make it up.
     overrides: BTreeMap<String, Override>,
-    /// What happens to what is over the rate.
+    /// What happens to what is over the rate; `error` unless told.
     throttle_behavior: ThrottleBehavior,
-    /// Where rates are counted.
+    /// Where rates are counted; `local` unless told.
     #[serde(rename = "type")]
     kind: Kind,
     /// Without effect: nothing is counted by intervals.
