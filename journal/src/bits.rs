@@ -27,6 +27,17 @@ impl Bits {
             .is_some_and(|word| word & (1 << (number % 64)) != 0)
     }
 
+    /// Whether any number is in.
+    pub(crate) const fn has_any(&self) -> bool {
+        self.count > 0
+    }
+
+    /// The numbers that are in, rising.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = u32> {
+        let end = u32::try_from(self.words.len() * 64).unwrap_or(u32::MAX);
+        (0..end).filter(|number| self.has(*number))
+    }
+
     /// Whether all numbers below `end` are in.
     pub(crate) fn has_all_below(&self, end: u32) -> bool {
         self.count >= end && (0..end).all(|number| self.has(number))
@@ -50,6 +61,8 @@ mod tests {
                 prop_assert_eq!(bits.insert(number), set.insert(number));
             }
             prop_assert_eq!(bits.count as usize, set.len());
+            prop_assert_eq!(bits.has_any(), !set.is_empty());
+            prop_assert!(bits.iter().eq(set.iter().copied()));
             for number in 0..400 {
                 prop_assert_eq!(bits.has(number), set.contains(&number));
                 let all = (0..number).all(|number| set.contains(&number));

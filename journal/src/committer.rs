@@ -10,7 +10,7 @@ use bytes::Bytes;
 use crate::catalog::Position;
 use crate::error::Refused;
 use crate::format::{Header, Kind};
-use crate::log::{Done, Draft};
+use crate::log::{Done, Draft, Kept};
 use crate::options::Fsync;
 use crate::rewrite::rewrite;
 use crate::state::{Directory, LogState};
@@ -32,6 +32,8 @@ pub(crate) enum Command {
         log: Arc<LogState>,
         position: Position,
     },
+    /// Sync the marks of a log, then tell.
+    Persist(Persist),
     /// See whether a segment of the log can go.
     Tidy { log: Arc<LogState> },
     /// Do all that was asked before, then tell.
@@ -135,6 +137,44 @@ impl Append {
 }
 
 impl Drop for Append {
+    fn drop(&mut self) {
+        self.resolve(Err(Refused::Closed));
+    }
+}
+
+/// Somebody who waits for marks to be on stable storage. Dropped on the way, it is refused.
+pub(crate) struct Persist {
+    log: Arc<LogState>,
+    done: Option<Kept>,
+}
+
+impl std::fmt::Debug for Persist {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Persist").finish_non_exhaustive()
+    }
+}
+
+impl Persist {
+    pub(crate) fn new(log: &Arc<LogState>, done: Kept) -> Self {
+        Self {
+            log: Arc::clone(log),
+            done: Some(done),
+        }
+    }
+
+    pub(crate) fn tell(mut self, outcome: Result<(), Refused>) {
+        self.resolve(outcome);
+    }
+
+    fn resolve(&mut self, outcome: Result<(), Refused>) {
+        if let Some(done) = self.done.take() {
+            let told = std::panic::AssertUnwindSafe(|| done(outcome));
+            let _ = std::panic::catch_unwind(told);
+        }
+    }
+}
+
+impl Drop for Persist {
     fn drop(&mut self) {
         self.resolve(Err(Refused::Closed));
     }
@@ -274,6 +314,10 @@ impl Committer {
                 group.appends.push(append);
             }
             Command::Marked { log, position } => self.writer(&log).mark(position),
+            Command::Persist(persist) => {
+                let log = Arc::clone(&persist.log);
+                self.writer(&log).persist(persist);
+            }
             Command::Tidy { log } => self.writer(&log).wants_tidying(),
             Command::Flush(sender) => group.flushed.push(sender),
             Command::Close => group.closing = true,

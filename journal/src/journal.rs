@@ -208,6 +208,11 @@ impl Journal {
     fn end(&mut self) {
         if let Some(thread) = self.thread.take() {
             let _ = self.directory.sender.send(Command::Close);
+            // The last handle may lie in something that the thread itself was to tell; it closes
+            // the journal when it is through with that.
+            if thread.thread().id() == std::thread::current().id() {
+                return;
+            }
             let _ = thread.join();
             self.directory.lock.unlock();
         }

@@ -46,6 +46,6 @@ pub use error::{OpenError, ReadError, Refused};
 pub use flights::Flight;
 pub use inspect::{Inspector, LogReport, Met, Quarantined};
 pub use journal::{Journal, Stored};
-pub use log::{Done, Draft, Extent, Log, Record};
+pub use log::{Done, Draft, Extent, Kept, Log, Record};
 pub use options::{Fsync, MAX_RECORD, MAX_SEGMENT, MIN_SEGMENT, Options};
 pub use tally::Counts;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::catalog::{Position, State};
-use crate::committer::{Append, Command};
+use crate::committer::{Append, Command, Persist};
 use crate::cursor::Cursor;
 use crate::error::{ReadError, Refused};
 use crate::flights::Flight;
@@ -23,6 +23,11 @@ use crate::verdict::judge;
 ///
 /// It runs on the committing thread and must return soon.
 pub type Done = Box<dyn FnOnce(Result<Position, Refused>) + Send>;
+
+/// What is told once marks are on stable storage, or why they are not.
+///
+/// It runs on the committing thread and must return soon.
+pub type Kept = Box<dyn FnOnce(Result<(), Refused>) + Send>;
 
 /// A record to be appended.
 #[derive(Clone, Debug, Default)]
@@ -141,6 +146,23 @@ impl Log {
             self.state.tally.marked_records.add(1);
         }
         new
+    }
+
+    /// Tells once all marks that were made before are on stable storage: no crash brings their
+    /// records back. Never waits.
+    pub fn persist_marks(&self, done: impl FnOnce(Result<(), Refused>) + Send + 'static) {
+        let persist = Persist::new(&self.state, Box::new(done));
+        if let Err(closed) = self.state.directory.sender.send(Command::Persist(persist)) {
+            drop(closed);
+        }
+    }
+
+    /// Whether there is a record of this number that is not marked, as far as is known without
+    /// reading it; numbers that were never given are not.
+    #[must_use]
+    pub fn is_live(&self, number: u64) -> bool {
+        let (segment, ordinal) = ((number >> 32) as u32, number as u32);
+        !self.state.catalog().is_dead(segment, ordinal)
     }
 
     /// Says that a delivery of the record is under way until the flight is dropped.

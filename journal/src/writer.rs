@@ -4,7 +4,7 @@ use std::io::{self, IoSlice};
 use std::sync::Arc;
 
 use crate::catalog::{Position, Segment, State};
-use crate::committer::Append;
+use crate::committer::{Append, Persist};
 use crate::disk::{File, write_fully};
 use crate::error::Refused;
 use crate::format::{ALIGNMENT, RECORD_HEADER, SEGMENT_HEADER, SegmentHeader};
@@ -21,6 +21,8 @@ pub(crate) struct Writer {
     /// Written, and durable with the next sync.
     unsynced: Vec<(Append, Position)>,
     marks: Marks,
+    /// Who waits for the marks to be on stable storage.
+    asked: Vec<Persist>,
     untidy: bool,
     /// Whether a segment may be worth rewriting.
     sparse: bool,
@@ -39,12 +41,14 @@ struct Active {
 
 impl Writer {
     pub(crate) fn new(log: Arc<LogState>) -> Self {
+        let marks = Marks::of(&log);
         Self {
             log,
             active: None,
             staged: Vec::new(),
             unsynced: Vec::new(),
-            marks: Marks::default(),
+            marks,
+            asked: Vec::new(),
             untidy: true,
             sparse: true,
         }
@@ -347,9 +351,20 @@ impl Writer {
         self.sparse = true;
     }
 
-    /// Writes the marks that came.
+    pub(crate) fn persist(&mut self, persist: Persist) {
+        self.asked.push(persist);
+    }
+
+    /// Writes the marks that came, and syncs them where somebody asked for it.
     pub(crate) fn write_marks(&mut self) {
         self.marks.write(&self.log);
+        if self.asked.is_empty() {
+            return;
+        }
+        let synced = self.marks.sync(&self.log).map_err(Arc::new);
+        for persist in self.asked.drain(..) {
+            persist.tell(synced.clone().map_err(Refused::Failed));
+        }
     }
 
     /// The segment that is worth rewriting, if there is one.
@@ -390,6 +405,7 @@ impl Writer {
                 .remove(&segment_path(&self.log.path, number))
                 .and_then(|()| disk.sync_directory(&self.log.path));
             if removed.is_ok() {
+                self.marks.is_gone(number);
                 let _ = disk.remove(&marks_path(&self.log.path, number));
             }
         }

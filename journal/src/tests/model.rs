@@ -1,6 +1,7 @@
 //! Random lives of a log against a simple model, on a file system that crashes anywhere.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
 
@@ -15,6 +16,8 @@ enum Action {
     Mark(prop::sample::Index),
     /// Marks all but every so many-th record.
     MarkMost(usize),
+    /// Has the marks made so far synced.
+    Persist,
     /// Reads some of what former lives left.
     Replay(usize),
     /// The process will die after so many more changes of files.
@@ -35,6 +38,7 @@ fn action() -> impl Strategy<Value = Action> {
         8 => Just(Action::Work),
         4 => any::<prop::sample::Index>().prop_map(Action::Mark),
         3 => (2_usize..20).prop_map(Action::MarkMost),
+        3 => Just(Action::Persist),
         1 => (1_usize..10).prop_map(Action::Replay),
         2 => (0_u64..40).prop_map(Action::DieAfter),
         1 => any::<bool>().prop_map(Action::Full),
@@ -53,6 +57,8 @@ struct Model {
     appended: BTreeMap<u64, Vec<usize>>,
     durable: BTreeMap<u64, Position>,
     marked: BTreeSet<u64>,
+    /// Marked, and told that no crash takes the marks.
+    gone: BTreeSet<u64>,
     /// Whether nothing went wrong since the log was last read whole.
     unharmed: bool,
 }
@@ -111,6 +117,19 @@ impl World {
                     if !(number as usize).is_multiple_of(every) {
                         self.mark(number);
                     }
+                }
+            }
+            Action::Persist => {
+                let told = Arc::new(Mutex::new(None));
+                let tell = Arc::clone(&told);
+                process
+                    .log
+                    .persist_marks(move |kept| *tell.lock().unwrap() = Some(kept.is_ok()));
+                process.work();
+                self.listen();
+                let told = *told.lock().unwrap();
+                if told.expect("it was told") {
+                    self.model.gone.clone_from(&self.model.marked);
                 }
             }
             Action::Replay(count) => {
@@ -215,6 +234,9 @@ impl World {
             let again = process.log.read(record.position).unwrap();
             assert_eq!(again.payload, record.payload);
             assert_eq!(found.insert(number, record.position), None, "twice");
+        }
+        for number in &self.model.gone {
+            assert!(!found.contains_key(number), "{number} came back");
         }
         for number in self.model.live() {
             assert!(found.contains_key(&number), "lost {number}");
