@@ -121,6 +121,9 @@ fn export(directory: &Path, to: &Path, only: Option<&str>) -> anyhow::Result<Exi
                 directory.display()
             );
         }
+    } else {
+        // Seals are no telemetry.
+        logs.retain(|log| !log.name.ends_with("-seals"));
     }
     let mut text = String::new();
     for log in logs {

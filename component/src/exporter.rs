@@ -7,9 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tidegate_document::ComponentId;
 use tidegate_pdata::{Batch, Budget};
-use tokio::time::Instant;
 
-use crate::{StartError, Workers};
+use crate::{BulkExporter, StartError, Workers};
 
 /// What a delivery reports.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -94,73 +93,6 @@ pub trait InlineExporter: Send + Sync {
     fn apply(&self, batch: &Batch) -> Result<Delivered, ExportError>;
 
     /// Closes; no batch comes any more.
-    async fn stop(&self) {}
-}
-
-/// Where a batch lies in its queue: rising for each signal, unique within the exporter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Position(pub u64);
-
-/// What an object holds of one batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Part {
-    /// The batch.
-    pub position: Position,
-    /// Items of it that are in the object; the others are in other objects, if not rejected.
-    pub items: usize,
-}
-
-/// An object that is closed and waits to be committed.
-#[derive(Clone, Debug)]
-pub struct Sealed {
-    /// Its number within this exporter's life, rising.
-    pub ordinal: u64,
-    /// Its name at the far end: the same rows get the same name.
-    pub name: String,
-    /// What it holds, each batch once. A batch stays open until all of its items are committed.
-    pub parts: Vec<Part>,
-}
-
-impl Sealed {
-    /// Items in it.
-    #[must_use]
-    pub fn items(&self) -> usize {
-        self.parts.iter().map(|part| part.items).sum()
-    }
-}
-
-/// Delivers many batches as one object; positions stay open until `commit` returns.
-///
-/// `add` and `seal` run on blocking threads, one call at a time for all signals; `commit` may run
-/// beside them, with retry and timeout by the engine.
-#[async_trait]
-pub trait BulkExporter: Send + Sync {
-    /// Opens what must stay open.
-    async fn start(&self, _cx: ExporterContext) -> Result<(), StartError> {
-        Ok(())
-    }
-
-    /// Adds a batch to the open objects and tells how many of its items go into none.
-    ///
-    /// `Refused` and `Retryable` mean that there is no room for it now: it comes again when an
-    /// object has been sealed or committed, or after a while.
-    fn add(&self, position: Position, batch: &Batch) -> Result<Delivered, ExportError>;
-
-    /// When `seal` must next run, if anything is open; a time that has passed means now.
-    fn due(&self) -> Option<Instant>;
-
-    /// Closes the objects that are due by `now` and hands them out.
-    ///
-    /// At shutdown `now` lies past every deadline.
-    fn seal(&self, now: Instant) -> Vec<Sealed>;
-
-    /// Makes a sealed object visible; a repetition never doubles it.
-    async fn commit(&self, sealed: &Sealed) -> Result<(), ExportError>;
-
-    /// Lets a sealed object go that could not be committed.
-    fn abandon(&self, sealed: &Sealed);
-
-    /// Closes; nothing is in flight any more.
     async fn stop(&self) {}
 }
 

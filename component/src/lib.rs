@@ -5,12 +5,14 @@
 //! any exporter with them.
 
 mod build;
+mod bulk;
 mod connector;
 pub mod delivery;
 mod entry;
 mod exporter;
 mod extension;
 mod intake;
+mod items;
 mod ledger;
 pub mod memory;
 pub mod metrics;
@@ -26,14 +28,15 @@ mod workers;
 pub use build::{
     BuildContext, BuildError, DROPPED_ITEMS, LOST_ITEMS, LOST_ITEMS_HELP, Shared, StartError,
 };
+pub use bulk::{BulkExporter, Origin, Part, Portion, Position, Sealed};
 pub use connector::{Connector, Route, Routes};
 pub use entry::{ComponentConfig, Entry, Factory, SAME_SIGNAL, Stability};
 pub use exporter::{
-    AnyExporter, BulkExporter, Delivered, ExportError, Exporter, ExporterContext, InlineExporter,
-    Part, Position, Sealed,
+    AnyExporter, Delivered, ExportError, Exporter, ExporterContext, InlineExporter,
 };
 pub use extension::{Extension, ExtensionContext};
 pub use intake::{Admission, Ceiling, Gate, Gates, Intake, IntakePort, Offered, Promise, Shut};
+pub use items::Items;
 pub use outbox::{Outbox, Reason, Reasons};
 pub use processor::{Partition, Processor};
 pub use receiver::{Receiver, ReceiverContext};

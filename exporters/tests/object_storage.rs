@@ -8,7 +8,8 @@ use std::sync::Arc;
 use store::{Script, Store};
 use tidegate_component::testing::{read, realistic};
 use tidegate_component::{
-    AnyExporter, BuildContext, BulkExporter, ComponentConfig, ExportError, Position, Sealed,
+    AnyExporter, BuildContext, BulkExporter, ComponentConfig, ExportError, Origin, Portion,
+    Position, Sealed,
 };
 use tidegate_exporters::{googlecloudstorage, object_storage};
 use tidegate_pdata::testing::Request;
@@ -28,7 +29,7 @@ fn build<C: ComponentConfig<Builds = AnyExporter>>(yaml: &str) -> Arc<dyn BulkEx
 fn sealed(exporter: &dyn BulkExporter, position: u64) -> Vec<Sealed> {
     let payload = realistic(Signal::Traces, 10);
     let batch = Batch::new(payload, Context::default(), Receipt::none());
-    let added = exporter.add(Position(position), &batch);
+    let added = exporter.add(&Portion::whole(Position(position), &batch));
     assert_eq!(added.expect("there is room").rejected, 0);
     exporter.seal(Instant::now() + std::time::Duration::from_secs(1 << 20))
 }
@@ -83,6 +84,36 @@ async fn object_that_came_through_though_its_answer_failed_is_not_put_again() {
         }
         exporter.commit(&objects[0]).await.expect("it is there");
         assert_eq!(store.objects().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn next_life_makes_the_same_object_again_and_leaves_the_one_that_is_there() {
+    const QUEUE: Origin = Origin {
+        logs: [[7; 16]; Signal::ALL.len()],
+        first_ordinal: 1,
+    };
+    for exporter in [gcs, s3] {
+        for came_through in [false, true] {
+            let store = Store::start();
+            let first = exporter(&store);
+            first.resume(QUEUE);
+            let object = &sealed(&*first, 1)[0];
+            let script = [Script::Fail, Script::KeepAndFail];
+            store.script(&script[usize::from(came_through)..][..1]);
+            first.commit(object).await.expect_err("no answer says so");
+            let before = store.objects();
+            let next = exporter(&store);
+            next.resume(QUEUE);
+            let is_there = next.is_committed(object).await.expect("it can be asked");
+            assert_eq!(is_there, came_through);
+            let fetch = &mut |_| Ok(realistic(Signal::Traces, 10));
+            next.rebuild(object, fetch).expect("it is made again");
+            next.commit(object).await.expect("it is there");
+            let kept = store.objects();
+            assert_eq!(kept.len(), 1);
+            assert!(before.is_empty() || before == kept);
+        }
     }
 }
 

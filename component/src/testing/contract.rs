@@ -14,12 +14,18 @@ use tokio::time::{Instant, timeout};
 use super::{ConnectorBench, FakeDoor, HereWorkers, IdleStatus, ProcessorBench};
 use super::{findings, hostile, odd, read, realistic};
 use crate::{
-    AnyExporter, BuildContext, ComponentConfig, Connector, ExportError, ExporterContext, Extension,
-    ExtensionContext, Position, Processor, Promise, Receiver, StartError,
+    AnyExporter, BuildContext, BulkExporter, ComponentConfig, Connector, ExportError,
+    ExporterContext, Extension, ExtensionContext, Origin, Portion, Position, Processor, Promise,
+    Receiver, Sealed, StartError,
 };
 
 /// Batches of each odd kind that a component is fed with.
 const SEEDS: u64 = 24;
+/// The queue on disk of an exporter that collects.
+const QUEUE: Origin = Origin {
+    logs: [[7; 16]; Signal::ALL.len()],
+    first_ordinal: 1,
+};
 /// How long a component may take to do what needs no network but the loopback.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -208,8 +214,11 @@ impl<C: ComponentConfig<Builds = AnyExporter>> Contract<'_, C> {
     pub fn exporter(&self, text: &str) {
         self.configured("exporter");
         runtime(false).block_on(async {
-            let exporter = read::<C>(text).build(&self.context("exporter"));
-            let exporter = exporter.unwrap_or_else(|error| panic!("`{text}`: {error}"));
+            let build = || {
+                let built = read::<C>(text).build(&self.context("exporter"));
+                built.unwrap_or_else(|error| panic!("`{text}`: {error}"))
+            };
+            let exporter = build();
             let context = ExporterContext {
                 id: id::<C>(),
                 workers: HereWorkers::workers(),
@@ -241,33 +250,58 @@ impl<C: ComponentConfig<Builds = AnyExporter>> Contract<'_, C> {
                     exporter.stop().await;
                 }
                 AnyExporter::Bulk(exporter) => {
-                    exporter.start(context).await.expect("it starts");
-                    let (mut came, mut rejected, mut sealed) = (0, 0, Vec::new());
-                    for (at, payload) in feed.enumerate() {
-                        came += payload.items();
-                        let answer = exporter.add(Position(at as u64), &batch(payload));
-                        rejected += answer.expect("there is room").rejected as usize;
-                        sealed.extend(exporter.seal(Instant::now()));
-                    }
-                    sealed.extend(exporter.seal(Instant::now() + Duration::from_secs(1 << 30)));
-                    assert!(exporter.due().is_none(), "`{text}`: something stays open");
-                    for object in &sealed {
-                        exporter.commit(object).await.expect("the end is at hand");
-                        exporter
-                            .commit(object)
-                            .await
-                            .expect("a repetition is no error");
-                    }
-                    let held: usize = sealed.iter().map(crate::Sealed::items).sum();
-                    assert_eq!(
-                        came,
-                        held + rejected,
-                        "`{text}`: objects do not hold what came"
-                    );
+                    exporter.start(context.clone()).await.expect("it starts");
+                    exporter.resume(QUEUE);
+                    let feed = feed.map(batch).collect::<Vec<_>>();
+                    let objects = collect(&**exporter, &feed, text).await;
+                    let AnyExporter::Bulk(next) = build() else {
+                        unreachable!("`{text}` built one that collects");
+                    };
+                    next.start(context).await.expect("it starts");
+                    next.resume(QUEUE);
+                    make_again(&*next, &feed, &objects, text).await;
+                    next.stop().await;
                     exporter.stop().await;
                 }
             }
         });
+    }
+}
+
+/// Has batches collected and committed, twice.
+async fn collect(exporter: &dyn BulkExporter, feed: &[Batch], text: &str) -> Vec<Sealed> {
+    let (mut came, mut rejected, mut sealed) = (0, 0, Vec::new());
+    for (at, batch) in feed.iter().enumerate() {
+        came += batch.items();
+        let answer = exporter.add(&Portion::whole(Position(at as u64), batch));
+        rejected += answer.expect("there is room").rejected as usize;
+        sealed.extend(exporter.seal(Instant::now()));
+    }
+    sealed.extend(exporter.seal(Instant::now() + Duration::from_secs(1 << 30)));
+    assert!(exporter.due().is_none(), "`{text}`: something stays open");
+    for object in &sealed {
+        for expected in ["the end is at hand", "a repetition is no error"] {
+            exporter.commit(object).await.expect(expected);
+        }
+    }
+    let held: usize = sealed.iter().map(Sealed::items).sum();
+    assert_eq!(
+        came,
+        held + rejected,
+        "`{text}`: objects do not hold what came"
+    );
+    sealed
+}
+
+/// Has another instance make and commit what the first one sealed.
+async fn make_again(next: &dyn BulkExporter, feed: &[Batch], objects: &[Sealed], text: &str) {
+    for object in objects {
+        let again = next.rebuild(object, &mut |position| {
+            Ok(feed[position.0 as usize].payload().clone())
+        });
+        assert!(again.is_ok(), "`{text}`: {again:?}");
+        let committed = next.commit(object).await;
+        assert!(committed.is_ok(), "`{text}`: {committed:?}");
     }
 }
 

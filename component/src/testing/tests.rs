@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tidegate_pdata::{Batch, Context, Outcome, Payload, Segment, Signal};
@@ -13,8 +14,8 @@ use super::{Contract, FakeDoor, FakePeer, realistic, unavailable};
 use crate::delivery::DeliveryDefaults;
 use crate::{
     AnyExporter, BuildContext, BuildError, BulkExporter, ComponentConfig, Delivered, ExportError,
-    Extension, ExtensionContext, InlineExporter, Outbox, Part, Position, Processor, Reason,
-    Receiver, ReceiverContext, Sealed, Shut, StartError,
+    Extension, ExtensionContext, InlineExporter, Items, Origin, Outbox, Part, Portion, Position,
+    Processor, Reason, Receiver, ReceiverContext, Sealed, Shut, StartError,
 };
 
 #[derive(Clone, Copy, Default, Deserialize, JsonSchema, PartialEq)]
@@ -199,9 +200,14 @@ impl Objects {
 
 #[async_trait]
 impl BulkExporter for Objects {
-    fn add(&self, position: Position, batch: &Batch) -> Result<Delivered, ExportError> {
-        let items = batch.items().saturating_sub(self.loses);
-        self.open.lock().unwrap().push(Part { position, items });
+    fn resume(&self, _: Origin) {}
+
+    fn add(&self, portion: &Portion<'_>) -> Result<Delivered, ExportError> {
+        let items = portion.batch.items().saturating_sub(self.loses);
+        self.open.lock().unwrap().push(Part {
+            position: portion.position,
+            items: Items::first(items),
+        });
         Ok(Delivered::default())
     }
 
@@ -216,6 +222,7 @@ impl BulkExporter for Objects {
                 ordinal: 0,
                 name: "object".to_owned(),
                 parts: std::mem::take(&mut self.open.lock().unwrap()),
+                recipe: Bytes::new(),
             }],
             _ => Vec::new(),
         }
@@ -223,6 +230,21 @@ impl BulkExporter for Objects {
 
     async fn commit(&self, _: &Sealed) -> Result<(), ExportError> {
         Ok(())
+    }
+
+    fn rebuild(
+        &self,
+        sealed: &Sealed,
+        fetch: &mut dyn FnMut(Position) -> Result<Payload, ExportError>,
+    ) -> Result<(), ExportError> {
+        for part in &sealed.parts {
+            fetch(part.position)?;
+        }
+        Ok(())
+    }
+
+    async fn is_committed(&self, _: &Sealed) -> Result<bool, ExportError> {
+        Ok(false)
     }
 
     fn abandon(&self, _: &Sealed) {}

@@ -69,6 +69,12 @@ impl Why {
         Self::Lost,
     ];
 
+    /// The reason of a name; those that this version does not know are lost.
+    pub(super) fn of_name(name: &str) -> Self {
+        let mut all = Self::ALL.into_iter();
+        all.find(|why| why.name() == name).unwrap_or(Self::Lost)
+    }
+
     /// The name in the ledger.
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -437,9 +443,11 @@ impl Charge {
     /// Makes room in the queue while the items stay inside, in an open object.
     pub(super) fn leave_queue(mut self) -> Beyond {
         self.books.beyond.fetch_add(self.items, Relaxed);
+        let on_disk = std::mem::take(&mut self.on_disk);
         Beyond {
             items: self.vacate(),
             books: Arc::clone(&self.books),
+            on_disk,
         }
     }
 
@@ -526,6 +534,8 @@ impl Drop for Charge {
 pub(super) struct Beyond {
     books: Arc<Books>,
     items: usize,
+    /// Whether a record on disk stands for the items: they outlive this.
+    on_disk: bool,
 }
 
 impl Beyond {
@@ -547,7 +557,7 @@ impl Beyond {
 
 impl Drop for Beyond {
     fn drop(&mut self) {
-        if self.items > 0 {
+        if self.items > 0 && !self.on_disk {
             self.end(self.items, End::Dropped(self.books.unended()));
         }
     }

@@ -6,7 +6,7 @@ use tidegate_component::Delivered;
 use tidegate_pdata::{Batch, Context, Outcome, Payload, Receipt, Refusal};
 use tokio::time::Instant;
 
-use super::books::{Charge, End, Why};
+use super::books::{Beyond, Charge, End, Why};
 use super::health::Health;
 use super::store::{Rest, Share};
 use crate::sink::Depth;
@@ -169,6 +169,15 @@ impl Job {
         };
         self.batch.set_payload(rest);
         part
+    }
+
+    /// Lets its bytes go, as they are in open objects; what is owed for it stays.
+    pub(super) fn into_open(self) -> (Receipt, Beyond, Option<Share>) {
+        let receipt = self.batch.into_parts().2;
+        if let Some(share) = &self.share {
+            share.let_bytes_go();
+        }
+        (receipt, self.charge.leave_queue(), self.share)
     }
 
     /// Takes it apart to be merged with others.

@@ -16,7 +16,7 @@ use super::handover::{Handover, Seat};
 use super::health::Health;
 use super::job::{COME_AGAIN, EXTRA_CALLS, Job, QUEUE_FULL, SHUTTING_DOWN};
 use super::settings::Settings;
-use super::store::{Reader, Store};
+use super::store::{Outlet, Reader, Store};
 use super::tasks::Tasks;
 use super::waiting::{For, Waiting};
 
@@ -24,7 +24,7 @@ use super::waiting::{For, Waiting};
 pub(super) const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// How often a drain looks how it stands.
-const GLANCE: Duration = Duration::from_millis(20);
+pub(super) const GLANCE: Duration = Duration::from_millis(20);
 
 const RUNNING: u8 = 0;
 const DRAINING: u8 = 1;
@@ -80,7 +80,8 @@ impl Lane {
     pub(super) fn start(&self) -> Result<(), StartError> {
         if let Some(store) = &self.entrance.store {
             store.open()?;
-            let reader = self.itself().and_then(|lane| Reader::new(lane, store));
+            let lane = self.itself().map(|lane| lane as Arc<dyn Outlet>);
+            let reader = lane.and_then(|lane| Reader::new(lane, store));
             if let Some(reader) = reader {
                 self.tasks.spawn(self.tasks.home(), reader.run());
             }

@@ -48,13 +48,6 @@ use settings::Settings;
 /// Builds the delivery of one exporter and signal: checks its keys and opens nothing.
 pub(crate) fn sink(around: SinkSettings) -> Result<Arc<dyn Sink>, Vec<BuildError>> {
     let settings = Settings::new(&around.keys, around.defaults, around.alone)?;
-    if around.storage.is_some() && matches!(around.exporter, AnyExporter::Bulk(_)) {
-        let what = "this exporter cannot keep its queue on disk yet";
-        let error = BuildError::at("sending_queue::storage", what);
-        return Err(vec![
-            error.remedy("take the key out; the queue is then in memory"),
-        ]);
-    }
     let books = Books::new(
         &around.metrics,
         around.signal,

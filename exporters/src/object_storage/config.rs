@@ -6,7 +6,6 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tidegate_component::BuildError;
 use tidegate_document::{ByteSize, Duration, layered};
-use uuid::Uuid;
 
 use super::lake::{Format, Plan, Roll};
 use super::layout::{Element, Layout, Naming, PartitionTime};
@@ -187,7 +186,6 @@ impl Keys {
             group_by: by_service.then(|| "service.name".to_owned()),
             naming: Naming::Lake,
             extension,
-            process: Uuid::now_v7(),
         })
     }
 

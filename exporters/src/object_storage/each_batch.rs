@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use tidegate_component::{AnyExporter, BuildContext};
-use uuid::Uuid;
 
 use super::lake::{Format, Lake, Plan, Roll};
 use super::layout::{Element, Layout, Naming, PartitionTime};
@@ -29,7 +28,6 @@ pub(crate) fn lake(each: EachBatch, target: Target, cx: &BuildContext) -> AnyExp
             group_by: each.group_by,
             naming: each.naming,
             extension: each.extension,
-            process: Uuid::now_v7(),
         },
         format: Format::Lines {
             format: each.format,

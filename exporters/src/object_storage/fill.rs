@@ -3,8 +3,9 @@
 use std::collections::{BTreeSet, HashMap};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
-use tidegate_component::{Delivered, Position};
+use tidegate_component::{Delivered, Items, Portion, Position};
 use tidegate_pdata::Payload;
 use tokio::time::Instant;
 
@@ -12,7 +13,7 @@ use super::lake::{Format, Lake, State};
 use super::layout::{Key, PartitionTime};
 use super::lines::Lines;
 use super::open::{Content, Open};
-use super::parquet::{ParquetFile, Place, Source, walk};
+use super::parquet::{ParquetFile, Place, Source, Table, walk};
 
 /// What rows may repeat of their containers before records are refused: a resource stands in each
 /// of its rows, so a small request could otherwise ask for endless cells.
@@ -21,9 +22,10 @@ const REPEATS: usize = 256 << 20;
 /// How many times its own size a batch may repeat, where that is more.
 const REPEAT_FACTOR: usize = 64;
 
-/// What became of a batch.
-pub(super) struct Tally {
+/// What is taken of a batch, and what became of it.
+pub(super) struct Tally<'a> {
     position: Position,
+    items: Option<&'a Items>,
     arrival: u64,
     now: Instant,
     rejected: u64,
@@ -31,11 +33,14 @@ pub(super) struct Tally {
     touched: BTreeSet<usize>,
 }
 
-impl Tally {
-    pub(super) fn new(position: Position, arrival: u64) -> Self {
+impl<'a> Tally<'a> {
+    pub(super) fn new(portion: &Portion<'a>) -> Self {
+        let since = portion.arrived.duration_since(UNIX_EPOCH);
+        let since = since.unwrap_or_default();
         Self {
-            position,
-            arrival,
+            position: portion.position,
+            items: portion.items,
+            arrival: u64::try_from(since.as_nanos()).unwrap_or_default(),
             now: Instant::now(),
             rejected: 0,
             message: None,
@@ -119,21 +124,25 @@ impl<'a> Keys<'a> {
 
 impl Lake {
     /// Adds the records of a payload to their objects.
-    pub(super) fn fill(&self, state: &mut State, payload: &Payload, tally: &mut Tally) {
+    pub(super) fn fill(&self, state: &mut State, payload: &Payload, tally: &mut Tally<'_>) {
         match self.plan.format {
             Format::Parquet(_) => self.fill_rows(state, payload, tally),
             Format::Lines { .. } => self.fill_lines(state, payload, tally),
         }
     }
 
-    fn fill_rows(&self, state: &mut State, payload: &Payload, tally: &mut Tally) {
+    fn fill_rows(&self, state: &mut State, payload: &Payload, tally: &mut Tally<'_>) {
         let source = Arc::new(Source::new(payload.clone(), &self.held));
         let mut keys = Keys::new(self, tally.arrival);
         let mut repeats = REPEATS.max(payload.bytes().saturating_mul(REPEAT_FACTOR));
         let mut current: Option<usize> = None;
-        let (mut seen, items) = (0, payload.items());
+        let (mut seen, mut wanted) = (0, Wanted::new(tally.items));
         walk(payload, &mut |place| {
+            let item = seen;
             seen += 1;
+            if !wanted.next() {
+                return;
+            }
             let Some(rest) = repeats.checked_sub(place.around.bytes) else {
                 tally.reject(
                     1,
@@ -155,43 +164,54 @@ impl Lake {
                 _ => true,
             };
             if is_added {
-                open.count(tally.position, 1);
+                open.note(tally.position, item..item + 1);
             } else {
                 tally.reject(1, "a record with what surrounds it is larger than 128 MiB");
             }
         });
         // Items that are no record of a table would stay open for ever.
-        tally.rejected += items.saturating_sub(seen) as u64;
+        tally.rejected += payload.items().saturating_sub(seen) as u64;
     }
 
-    fn fill_lines(&self, state: &mut State, payload: &Payload, tally: &mut Tally) {
+    fn fill_lines(&self, state: &mut State, payload: &Payload, tally: &mut Tally<'_>) {
+        let payload = match tally.items {
+            Some(items) => select(payload, items),
+            None => payload.clone(),
+        };
         if payload.items() == 0 {
             return;
         }
         let mut keys = Keys::new(self, tally.arrival);
         let mut places: HashMap<Key, usize> = HashMap::new();
-        let mut order = Vec::new();
+        let mut shares: Vec<(Key, Items)> = Vec::new();
         let mut outputs: Vec<usize> = Vec::with_capacity(payload.items());
-        walk(payload, &mut |place| {
+        let mut numbers = tally.items.map(|items| items.ranges().flatten());
+        walk(&payload, &mut |place| {
+            let here = outputs.len();
+            let item = match &mut numbers {
+                Some(numbers) => numbers.next().unwrap_or(here),
+                None => here,
+            };
             let slot = keys.slot(place.time());
             let key = keys.key(&place, slot);
             let output = *places.entry(key.clone()).or_insert_with(|| {
-                order.push(key);
-                order.len() - 1
+                shares.push((key, Items::default()));
+                shares.len() - 1
             });
+            shares[output].1.push(item..item + 1);
             outputs.push(output);
         });
-        let Some(count) = NonZeroUsize::new(order.len()) else {
+        let Some(count) = NonZeroUsize::new(shares.len()) else {
             return;
         };
         let mut outputs = outputs.into_iter();
-        let pieces = payload
-            .clone()
-            .partition(count, |_| outputs.next().unwrap_or(0));
-        for (key, piece) in order.into_iter().zip(pieces) {
+        let pieces = payload.partition(count, |_| outputs.next().unwrap_or(0));
+        for ((key, items), piece) in shares.into_iter().zip(pieces) {
             let at = self.object(state, key, tally);
             let open = &mut state.open[at];
-            open.count(tally.position, piece.items());
+            for range in items.ranges() {
+                open.note(tally.position, range);
+            }
             if let Content::Lines(lines) = &mut open.content
                 && let Err(error) = lines.add(&piece)
             {
@@ -201,10 +221,10 @@ impl Lake {
     }
 
     /// The object of a key, opened where there is none.
-    fn object(&self, state: &mut State, key: Key, tally: &mut Tally) -> usize {
+    fn object(&self, state: &mut State, key: Key, tally: &mut Tally<'_>) -> usize {
         let known = state.index.get(&key).copied();
         let at = known.unwrap_or_else(|| {
-            let content = self.content(&key);
+            let content = self.plan.format.content(key.table);
             let open = Open::new(key.clone(), content, tally.position, tally.now);
             state.open.push(open);
             state.index.insert(key, state.open.len() - 1);
@@ -213,15 +233,16 @@ impl Lake {
         tally.touched.insert(at);
         at
     }
+}
 
-    fn content(&self, key: &Key) -> Content {
-        match (&self.plan.format, key.table) {
-            (Format::Parquet(_), Some(table)) => {
-                Content::Parquet(Box::new(ParquetFile::new(table)))
-            }
-            (Format::Parquet(_), None) => Content::Failed("it is of no table".to_owned()),
+impl Format {
+    /// An empty object of this format, of rows of this table where it is of rows.
+    pub(super) fn content(&self, table: Option<Table>) -> Content {
+        match (self, table) {
+            (Self::Parquet(_), Some(table)) => Content::Parquet(Box::new(ParquetFile::new(table))),
+            (Self::Parquet(_), None) => Content::Failed("it is of no table".to_owned()),
             (
-                Format::Lines {
+                Self::Lines {
                     format,
                     compression,
                     level,
@@ -232,5 +253,29 @@ impl Lake {
                 Err(error) => Content::Failed(format!("the object cannot be written: {error}")),
             },
         }
+    }
+}
+
+/// The records of a payload with these numbers.
+pub(super) fn select(payload: &Payload, items: &Items) -> Payload {
+    const TWO: NonZeroUsize = NonZeroUsize::new(2).expect("it is not 0");
+    if items.len() == payload.items() {
+        return payload.clone();
+    }
+    let mut picks = items.picks();
+    let mut pieces = payload.clone().partition(TWO, |_| usize::from(!picks()));
+    pieces.swap_remove(0)
+}
+
+/// Tells of one record after the other whether it is wanted.
+pub(super) struct Wanted<'a>(Option<Box<dyn FnMut() -> bool + 'a>>);
+
+impl<'a> Wanted<'a> {
+    pub(super) fn new(items: Option<&'a Items>) -> Self {
+        Self(items.map(|items| Box::new(items.picks()) as Box<_>))
+    }
+
+    pub(super) fn next(&mut self) -> bool {
+        self.0.as_mut().is_none_or(|picks| picks())
     }
 }

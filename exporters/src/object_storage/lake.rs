@@ -2,22 +2,27 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use object_store::path::Path;
+use serde::{Deserialize, Serialize};
 use tidegate_component::metrics::Metrics;
-use tidegate_component::{BulkExporter, Delivered, ExportError, Position, Sealed, async_trait};
-use tidegate_pdata::{Batch, Budget, Reservation};
+use tidegate_component::{
+    BulkExporter, Delivered, ExportError, Origin, Portion, Position, Sealed, async_trait,
+};
+use tidegate_pdata::{Budget, Payload, Reservation};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::fill::Tally;
-use super::layout::{Key, Layout};
+use super::layout::{Identity, Key, Layout};
 use super::lines::{Compression, LineFormat};
 use super::meters::Meters;
 use super::open::{Content, Open};
 use super::parquet::{Encoders, Settings};
+use super::recipe::Recipe;
 use super::store::{Put, Target};
 
 /// When objects are sealed.
@@ -32,7 +37,8 @@ pub(super) struct Roll {
 }
 
 /// What objects hold.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub(super) enum Format {
     Parquet(Settings),
     Lines {
@@ -57,7 +63,11 @@ pub(super) struct Plan {
 /// An exporter that fills objects and puts them into a store.
 pub(super) struct Lake {
     pub(super) plan: Plan,
-    target: Target,
+    pub(super) target: Target,
+    /// What names of objects begin with, where they come from no queue on disk.
+    process: Uuid,
+    /// The queue on disk that batches come from.
+    origin: OnceLock<Origin>,
     state: Mutex<State>,
     /// Objects by ordinal, until they are committed or given up.
     sealed: Mutex<HashMap<u64, Arc<Ready>>>,
@@ -84,6 +94,8 @@ pub(super) struct State {
 struct Ready {
     path: Path,
     content: Result<Bytes, String>,
+    /// Whether another life may have put it.
+    is_again: bool,
     _share: Reservation,
 }
 
@@ -96,6 +108,8 @@ impl Lake {
         Self {
             plan,
             target,
+            process: Uuid::now_v7(),
+            origin: OnceLock::new(),
             state: Mutex::new(State {
                 open: Vec::new(),
                 index: HashMap::new(),
@@ -129,37 +143,72 @@ impl Lake {
     fn close(&self, state: &mut State, open: Open) -> Sealed {
         state.next += 1;
         let ordinal = state.next;
+        let resumed = (self.origin.get())
+            .map(|origin| Uuid::from_bytes(origin.logs[open.key.signal.index()]));
+        let identity = Identity {
+            origin: resumed.unwrap_or(self.process),
+            first: open.first,
+            ordinal,
+        };
         let path = self
             .plan
             .layout
-            .path(&self.target.root, &open.key, open.first, ordinal);
-        let content = match open.content {
-            Content::Parquet(file) => match file.finish(&mut state.encoders) {
-                Ok((bytes, inexact)) => {
-                    self.meters.inexact.add(inexact);
-                    Ok(Bytes::from(bytes))
-                }
-                Err(error) => Err(format!("the object cannot be written: {error}")),
-            },
-            Content::Lines(lines) => match lines.finish() {
-                Ok(bytes) => Ok(Bytes::from(bytes)),
-                Err(error) => Err(format!("the object cannot be written: {error}")),
-            },
-            Content::Failed(reason) => Err(reason),
+            .path(&self.target.root, &open.key, identity);
+        let recipe = match resumed {
+            Some(_) => Recipe::new(self.plan.format.clone(), open.key.table).encode(),
+            // Nobody will make it again.
+            None => Bytes::new(),
         };
+        let content = self.finish(open.content, &mut state.encoders);
         let name = path.to_string();
-        let size = content.as_ref().map_or(0, Bytes::len);
-        let ready = Ready {
-            path,
-            content,
-            _share: self.budget.overdraw(size),
-        };
-        self.ready().insert(ordinal, Arc::new(ready));
+        self.keep(ordinal, path, content, false);
         Sealed {
             ordinal,
             name,
             parts: open.parts,
+            recipe,
         }
+    }
+
+    /// Ends what an object is filled with.
+    pub(super) fn finish(
+        &self,
+        content: Content,
+        encoders: &mut Encoders,
+    ) -> Result<Bytes, String> {
+        let wrong =
+            |error: &dyn std::error::Error| format!("the object cannot be written: {error}");
+        match content {
+            Content::Parquet(file) => {
+                let (bytes, inexact) = file.finish(encoders).map_err(|error| wrong(&error))?;
+                self.meters.inexact.add(inexact);
+                Ok(Bytes::from(bytes))
+            }
+            Content::Lines(lines) => lines
+                .finish()
+                .map(Bytes::from)
+                .map_err(|error| wrong(&error)),
+            Content::Failed(reason) => Err(reason),
+        }
+    }
+
+    /// Keeps an object until it is committed.
+    pub(super) fn keep(
+        &self,
+        ordinal: u64,
+        path: Path,
+        content: Result<Bytes, String>,
+        is_again: bool,
+    ) {
+        let size = content.as_ref().map_or(0, Bytes::len);
+        let ready = Ready {
+            path,
+            content,
+            is_again,
+            _share: self.budget.overdraw(size),
+        };
+        self.ready().insert(ordinal, Arc::new(ready));
+        self.meters.waiting.set(self.ready().len() as i64);
     }
 
     fn let_go(&self, sealed: &Sealed) -> Option<Arc<Ready>> {
@@ -229,7 +278,13 @@ impl State {
 
 #[async_trait]
 impl BulkExporter for Lake {
-    fn add(&self, position: Position, batch: &Batch) -> Result<Delivered, ExportError> {
+    fn resume(&self, origin: Origin) {
+        self.state().next = origin.first_ordinal.saturating_sub(1);
+        // It is told once.
+        let _ = self.origin.set(origin);
+    }
+
+    fn add(&self, portion: &Portion<'_>) -> Result<Delivered, ExportError> {
         let mut state = self.state();
         if self.is_too_much(&state) {
             state.pressed = true;
@@ -238,8 +293,8 @@ impl BulkExporter for Lake {
                 after: None,
             });
         }
-        let mut tally = Tally::new(position, arrival());
-        self.fill(&mut state, batch.payload(), &mut tally);
+        let mut tally = Tally::new(portion);
+        self.fill(&mut state, portion.batch.payload(), &mut tally);
         for at in tally.touched() {
             state.settle(at, &self.plan.roll);
         }
@@ -273,8 +328,15 @@ impl BulkExporter for Lake {
             .collect();
         state.charge();
         self.meters.open.set(state.open.len() as i64);
-        self.meters.waiting.set(self.ready().len() as i64);
         sealed
+    }
+
+    fn rebuild(
+        &self,
+        sealed: &Sealed,
+        fetch: &mut dyn FnMut(Position) -> Result<Payload, ExportError>,
+    ) -> Result<(), ExportError> {
+        self.make_again(sealed, fetch)
     }
 
     async fn commit(&self, sealed: &Sealed) -> Result<(), ExportError> {
@@ -291,6 +353,9 @@ impl BulkExporter for Lake {
                 divisible: false,
             })?;
         let size = content.len();
+        if ready.is_again {
+            self.target.clear_leftovers(&ready.path).await;
+        }
         let put = self.target.put(&ready.path, content).await?;
         if self.let_go(sealed).is_some() {
             self.meters.objects.add(1);
@@ -302,15 +367,11 @@ impl BulkExporter for Lake {
         Ok(())
     }
 
+    async fn is_committed(&self, sealed: &Sealed) -> Result<bool, ExportError> {
+        self.target.has(&self.target.path(&sealed.name)?).await
+    }
+
     fn abandon(&self, sealed: &Sealed) {
         self.let_go(sealed);
     }
-}
-
-/// The time of day, in nanoseconds since 1970.
-fn arrival() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or_default()
 }

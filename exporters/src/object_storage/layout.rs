@@ -1,6 +1,6 @@
 //! Where objects lie: partitions, which come of records, and names, which never come twice.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 use jiff::Timestamp;
 use jiff::fmt::strtime;
@@ -67,7 +67,7 @@ pub enum PartitionTime {
 /// How objects are named within their partition.
 #[derive(Clone, Debug)]
 pub(crate) enum Naming {
-    /// The process's UUID, the first position and the ordinal.
+    /// What tells objects apart.
     Lake,
     /// A prefix, the signal and `_` where asked for, and what tells objects apart.
     Prefixed {
@@ -80,7 +80,7 @@ pub(crate) enum Naming {
 /// What tells objects apart whose names begin alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unique {
-    /// The process's UUID and the ordinal.
+    /// The UUID of the queue or the process, the first position and the ordinal.
     Process,
     /// A UUID of version 7, made when the object is sealed.
     Uuid7,
@@ -96,7 +96,28 @@ pub(super) struct Layout {
     pub(super) naming: Naming,
     /// What names end with, after a dot.
     pub(super) extension: String,
-    pub(super) process: Uuid,
+}
+
+/// What tells an object apart from all others.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Identity {
+    /// What names the queue on disk, or else the process.
+    pub(super) origin: Uuid,
+    /// The position of its first batch.
+    pub(super) first: Position,
+    pub(super) ordinal: u64,
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}-{}-{}",
+            self.origin.simple(),
+            self.first.0,
+            self.ordinal
+        )
+    }
 }
 
 impl Element {
@@ -135,7 +156,7 @@ impl Layout {
     }
 
     /// The path of an object, below `root`.
-    pub(super) fn path(&self, root: &Path, key: &Key, first: Position, ordinal: u64) -> Path {
+    pub(super) fn path(&self, root: &Path, key: &Key, identity: Identity) -> Path {
         let mut path = root.clone();
         let time = self.time(key);
         for element in &self.elements {
@@ -168,7 +189,7 @@ impl Layout {
                 }
             }
         }
-        extend(&mut path, &self.name(key, first, ordinal));
+        extend(&mut path, &self.name(key, identity));
         path
     }
 
@@ -177,12 +198,11 @@ impl Layout {
         Timestamp::from_nanosecond(nanos).unwrap_or_default()
     }
 
-    fn name(&self, key: &Key, first: Position, ordinal: u64) -> String {
-        let process = self.process.simple();
+    fn name(&self, key: &Key, identity: Identity) -> String {
         let mut name = String::new();
         // Writing into a string cannot fail.
         let _ = match &self.naming {
-            Naming::Lake => write!(name, "{process}-{}-{ordinal}", first.0),
+            Naming::Lake => write!(name, "{identity}"),
             Naming::Prefixed {
                 prefix,
                 signal,
@@ -194,7 +214,7 @@ impl Layout {
                     name.push('_');
                 }
                 match unique {
-                    Unique::Process => write!(name, "{process}-{ordinal}"),
+                    Unique::Process => write!(name, "{identity}"),
                     Unique::Uuid7 => write!(name, "{}", Uuid::now_v7()),
                 }
             }
@@ -248,7 +268,6 @@ mod tests {
             group_by: None,
             naming: Naming::Lake,
             extension: "parquet".to_owned(),
-            process: Uuid::nil(),
         }
     }
 
@@ -265,11 +284,16 @@ mod tests {
 
     fn path(layout: &Layout, key: &Key) -> String {
         let root = Path::from("lake");
-        layout.path(&root, key, Position(5), 3).to_string()
+        let identity = Identity {
+            origin: Uuid::nil(),
+            first: Position(5),
+            ordinal: 3,
+        };
+        layout.path(&root, key, identity).to_string()
     }
 
     #[test]
-    fn partitions_are_hives_and_names_tell_process_first_position_and_ordinal() {
+    fn partitions_are_hives_and_names_tell_origin_first_position_and_ordinal() {
         let hive = layout(vec![Element::Signal, Element::Date, Element::Hour]);
         let expected = "lake/signal=metrics/kind=sum/date=2026-11-21/hour=20/\
                         00000000000000000000000000000000-5-3.parquet";

@@ -3,10 +3,12 @@
 use std::io::{self, Write};
 
 use flate2::write::GzEncoder;
+use serde::{Deserialize, Serialize};
 use tidegate_pdata::{Payload, Signal, json};
 
 /// How an object is compressed as a whole.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Compression {
     /// Not at all.
     #[default]
@@ -29,7 +31,8 @@ impl Compression {
 }
 
 /// How records are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum LineFormat {
     /// OTLP/JSON, a request each line; the last line may end without a line break.
     Json {
@@ -86,10 +89,12 @@ impl Lines {
             .map(|segment| &segment.bytes()[..]);
         match self.format {
             LineFormat::Proto => {
-                for request in requests {
-                    self.out.write(request)?;
+                if let [whole] = payload.segments() {
+                    return self.out.write(whole.bytes());
                 }
-                return Ok(());
+                // In one piece, as what a compressor makes of it may depend on the pieces.
+                self.scratch.clear();
+                requests.for_each(|request| self.scratch.extend_from_slice(request));
             }
             LineFormat::Json { ended } => {
                 self.scratch.clear();

@@ -19,8 +19,11 @@ mod lines;
 mod meters;
 mod open;
 mod parquet;
+mod recipe;
 mod store;
 
+#[cfg(test)]
+mod again;
 #[cfg(test)]
 mod tests;
 

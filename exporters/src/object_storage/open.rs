@@ -1,6 +1,8 @@
 //! Objects that are being filled.
 
-use tidegate_component::{Part, Position};
+use std::ops::Range;
+
+use tidegate_component::{Items, Part, Position};
 use tokio::time::Instant;
 
 use super::layout::Key;
@@ -43,12 +45,17 @@ impl Open {
         }
     }
 
-    /// Counts items of a batch in it.
-    pub(super) fn count(&mut self, position: Position, items: usize) {
-        self.items += items;
+    /// Notes items of a batch in it; `items` rises from call to call for each batch.
+    pub(super) fn note(&mut self, position: Position, items: Range<usize>) {
+        self.items += items.len();
         match self.parts.last_mut() {
-            Some(part) if part.position == position => part.items += items,
-            _ => self.parts.push(Part { position, items }),
+            Some(part) if part.position == position => part.items.push(items),
+            _ => {
+                let mut own = Items::default();
+                own.push(items);
+                let items = own;
+                self.parts.push(Part { position, items });
+            }
         }
     }
 

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use tempfile::TempDir;
 use tidegate_component::testing::{read, realistic};
 use tidegate_component::{
-    AnyExporter, BuildContext, BulkExporter, ComponentConfig, Delivered, ExportError, Position,
-    Sealed,
+    AnyExporter, BuildContext, BulkExporter, ComponentConfig, Delivered, ExportError, Portion,
+    Position, Sealed,
 };
 use tidegate_pdata::testing::{Request, realistic_traces};
 use tidegate_pdata::{Batch, Context, Payload, Receipt, Signal};
@@ -52,7 +52,8 @@ impl Rig {
     fn add(&mut self, payload: Payload) -> Result<Delivered, ExportError> {
         self.added += 1;
         let batch = Batch::new(payload, Context::default(), Receipt::none());
-        self.exporter.add(Position(self.added), &batch)
+        self.exporter
+            .add(&Portion::whole(Position(self.added), &batch))
     }
 
     /// Adds spans and expects that all are taken.

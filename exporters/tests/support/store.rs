@@ -115,10 +115,20 @@ impl Store {
                     }
                 }
             }
+        } else if method == "HEAD" {
+            let state = self.state.lock().expect("no panic");
+            if state.objects.contains_key(&path) {
+                "200 OK"
+            } else {
+                "404 Not Found"
+            }
         } else {
             "405 Method Not Allowed"
         };
-        let answer = format!("HTTP/1.1 {status}\r\netag: \"1\"\r\ncontent-length: 0\r\n\r\n");
+        let answer = format!(
+            "HTTP/1.1 {status}\r\netag: \"1\"\r\ncontent-length: 0\r\n\
+             last-modified: Sat, 21 Nov 2026 20:00:00 GMT\r\n\r\n"
+        );
         stream.write_all(answer.as_bytes()).ok()
     }
 }

@@ -10,6 +10,10 @@ use crate::delivery::attempt::{Failure, attempt, caught, chain, wish};
 use crate::delivery::books::Why;
 use crate::delivery::deliver::LAST_WAIT;
 use crate::delivery::health::Fate;
+use crate::delivery::job::COME_AGAIN;
+
+/// How often the far end is asked for an object.
+const ASKED: u32 = 8;
 
 /// How a commit ended: well, or for what reason and with what error.
 pub(super) type Ended = Result<(), (Why, String)>;
@@ -54,6 +58,31 @@ impl Driver {
         self.health().failed(&ended.1, Fate::Dropping);
         self.health().lost(ended.0, sealed.items(), &ended.1);
         Err(ended)
+    }
+
+    /// Whether an object of a former life is visible, as far as can be found out.
+    ///
+    /// Nobody can make it again, so what is left of it goes to other objects if it is not.
+    pub(super) async fn is_committed(&self, sealed: &Sealed) -> bool {
+        let mut fault = String::new();
+        for failures in 1..=ASKED {
+            let call = self.exporter.is_committed(sealed);
+            match attempt(call, self.settings.timeout, &self.name).await {
+                Ok(is_there) => return is_there,
+                Err(Failure::Export(error)) => fault = chain(&error),
+                Err(Failure::Panic(said)) => fault = format!("the exporter panicked: {said}"),
+            }
+            self.health().failed(&fault, Fate::Retrying);
+            tokio::time::sleep(COME_AGAIN * failures).await;
+        }
+        tracing::error!(
+            exporter = %self.name,
+            object = sealed.name,
+            error = fault,
+            "nobody knows whether an object is there whose records are not all there any more; \
+             those that are may be delivered twice"
+        );
+        false
     }
 
     /// Tells the exporter that an object will not be committed.

@@ -1,22 +1,27 @@
 //! The driver: what all signals of a collecting exporter share.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::AcqRel, Ordering::Acquire};
+use std::sync::atomic::{
+    AtomicBool, AtomicU8, Ordering::AcqRel, Ordering::Acquire, Ordering::Release,
+};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crossbeam_queue::SegQueue;
-use tidegate_component::{BulkExporter, Sealed, Workers};
+use tidegate_component::{BulkExporter, Origin, Sealed, StartError, Storage, Workers};
+use tidegate_journal::{Log, Position as Record, Refused};
 use tidegate_pdata::Signal;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 use tokio::time::Instant;
 
 use super::commit::Ended;
+use super::seals::{Fate, Left, Seals};
 use super::work::Work;
 use crate::delivery::books::{Books, Why};
 use crate::delivery::health::Health;
 use crate::delivery::job::{Job, SHUTTING_DOWN};
-use crate::delivery::lane::LAST_WORDS;
+use crate::delivery::lane::{GLANCE, LAST_WORDS};
 use crate::delivery::settings::Settings;
+use crate::delivery::store::Store;
 use crate::delivery::tasks::Tasks;
 
 const RUNNING: u8 = 0;
@@ -31,14 +36,19 @@ pub(super) struct Driver {
     health: Health,
     inboxes: [SegQueue<Job>; Signal::ALL.len()],
     /// Commits that have ended.
-    done: SegQueue<(Arc<Sealed>, Ended)>,
+    done: SegQueue<(Object, Ended)>,
+    /// What the log of seals, or the far end, has told.
+    told: SegQueue<Told>,
+    /// What keeps the queue on disk.
+    storage: Option<Arc<dyn Storage>>,
+    /// Whether there is nothing left to do, but for what lies on disk.
+    quiet: AtomicBool,
     shared: Mutex<Shared>,
     /// Rung when there is something to do.
     called: Notify,
     /// Rung when nothing may wait any more.
     hurry: Notify,
     phase: AtomicU8,
-    started: AtomicBool,
     tasks: Tasks,
 }
 
@@ -46,8 +56,34 @@ pub(super) struct Driver {
 struct Shared {
     /// The books of all signals.
     books: Vec<Arc<Books>>,
+    /// What of each signal is on disk.
+    stores: Vec<(Signal, Arc<Store>)>,
     /// Sinks that have not been drained.
     open: usize,
+    /// Sinks that have been started.
+    started: usize,
+}
+
+/// An object on its way to be committed.
+#[derive(Clone, Debug)]
+pub(super) struct Object {
+    pub(super) sealed: Arc<Sealed>,
+    /// The number of its seal, where there is a queue on disk.
+    pub(super) seal: Option<u64>,
+    /// Whether a former life sealed it.
+    pub(super) is_again: bool,
+}
+
+/// What somebody else has done.
+pub(super) enum Told {
+    /// A seal is on disk, or not.
+    Sealed(Arc<Sealed>, Result<Record, Refused>),
+    /// The end of an object is on disk, or not.
+    Ended(Object, Ended, Fate, Result<Record, Refused>),
+    /// Whether an object of a former life that cannot be made again is visible.
+    Asked(Object, bool),
+    /// The marks of the records of these seals are on stable storage, or not.
+    Kept(Signal, Vec<u64>, Result<(), Refused>),
 }
 
 impl Driver {
@@ -56,6 +92,7 @@ impl Driver {
         exporter: Arc<dyn BulkExporter>,
         settings: Settings,
         workers: Workers,
+        storage: Option<Arc<dyn Storage>>,
     ) -> Self {
         Self {
             health: Health::new(Arc::clone(&name), "all"),
@@ -64,28 +101,63 @@ impl Driver {
             settings,
             inboxes: Default::default(),
             done: SegQueue::new(),
+            told: SegQueue::new(),
+            storage,
+            quiet: AtomicBool::new(false),
             shared: Mutex::default(),
             called: Notify::new(),
             hurry: Notify::new(),
             phase: AtomicU8::new(RUNNING),
-            started: AtomicBool::new(false),
             tasks: Tasks::new(workers),
         }
     }
 
     /// Adds a signal's sink.
-    pub(super) fn join(&self, books: Arc<Books>) {
+    pub(super) fn join(&self, signal: Signal, books: Arc<Books>, store: Option<Arc<Store>>) {
         let mut shared = self.shared();
         shared.books.push(books);
+        shared.stores.extend(store.map(|store| (signal, store)));
         shared.open += 1;
     }
 
-    /// Starts the task that drives the exporter, once for all signals.
-    pub(super) fn start(self: &Arc<Self>) {
-        if !self.started.swap(true, AcqRel) {
-            self.tasks
-                .spawn(self.tasks.home(), Work::new(Arc::clone(self)).run());
+    /// Starts the task that drives the exporter, once the last of all signals is started.
+    ///
+    /// # Errors
+    /// When the seals of a queue on disk cannot be read.
+    pub(super) fn start(self: &Arc<Self>) -> Result<(), StartError> {
+        let is_last = {
+            let mut shared = self.shared();
+            shared.started += 1;
+            shared.started == shared.open
+        };
+        if is_last {
+            let seals = self.open_seals()?;
+            let work = Work::new(Arc::clone(self), seals);
+            self.tasks.spawn(self.tasks.home(), work.run());
         }
+        Ok(())
+    }
+
+    fn open_seals(&self) -> Result<Option<(Seals, Left)>, StartError> {
+        let Some(storage) = &self.storage else {
+            return Ok(None);
+        };
+        let mut records = [const { None }; Signal::ALL.len()];
+        for (signal, store) in &self.shared().stores {
+            records[signal.index()] = store.log().cloned();
+        }
+        let mut origin = Origin {
+            logs: Default::default(),
+            first_ordinal: 0,
+        };
+        for (id, log) in origin.logs.iter_mut().zip(&records) {
+            *id = log.as_ref().map_or([0; 16], Log::id);
+        }
+        let log = storage.log(&format!("{}-seals", self.name))?;
+        let (seals, left) = Seals::open(log, records)?;
+        origin.first_ordinal = left.first_ordinal;
+        self.exporter.resume(origin);
+        Ok(Some((seals, left)))
     }
 
     pub(super) const fn tasks(&self) -> &Tasks {
@@ -111,18 +183,53 @@ impl Driver {
     }
 
     /// Commits an object on the next worker.
-    pub(super) fn start_commit(self: &Arc<Self>, sealed: Arc<Sealed>) {
+    pub(super) fn start_commit(self: &Arc<Self>, object: Object) {
         let driver = Arc::clone(self);
-        let worker = sealed.ordinal as usize % self.tasks.workers().count().max(1);
+        let worker = self.worker(&object);
         self.tasks.spawn(worker, async move {
-            let ended = driver.commit(&sealed).await;
-            driver.done.push((sealed, ended));
+            let ended = driver.commit(&object.sealed).await;
+            driver.done.push((object, ended));
             driver.called.notify_one();
         });
     }
 
+    /// Asks whether an object is visible, on the next worker.
+    pub(super) fn start_asking(self: &Arc<Self>, object: Object) {
+        let driver = Arc::clone(self);
+        let worker = self.worker(&object);
+        self.tasks.spawn(worker, async move {
+            let is_there = driver.is_committed(&object.sealed).await;
+            driver.tell(Told::Asked(object, is_there));
+        });
+    }
+
+    fn worker(&self, object: &Object) -> usize {
+        object.sealed.ordinal as usize % self.tasks.workers().count().max(1)
+    }
+
+    /// Tells the task that drives.
+    pub(super) fn tell(&self, told: Told) {
+        self.told.push(told);
+        self.called.notify_one();
+    }
+
+    /// Takes what was told.
+    pub(super) fn take_told(&self) -> Option<Told> {
+        self.told.pop()
+    }
+
+    /// Whether no batch waits to be added.
+    pub(super) fn is_empty(&self) -> bool {
+        self.inboxes.iter().all(SegQueue::is_empty)
+    }
+
+    /// Says whether there is nothing left to do, but for what lies on disk.
+    pub(super) fn set_quiet(&self, is_quiet: bool) {
+        self.quiet.store(is_quiet, Release);
+    }
+
     /// Takes a commit that has ended.
-    pub(super) fn take_done(&self) -> Option<(Arc<Sealed>, Ended)> {
+    pub(super) fn take_done(&self) -> Option<(Object, Ended)> {
         self.done.pop()
     }
 
@@ -146,10 +253,32 @@ impl Driver {
             .compare_exchange(RUNNING, DRAINING, AcqRel, Acquire);
         self.called.notify_one();
         self.hurry.notify_waiters();
+        if self.storage.is_some() {
+            let _ = tokio::time::timeout_at(deadline, self.settled()).await;
+            self.halt();
+            return;
+        }
         let emptied = tokio::time::timeout_at(deadline, books.emptied());
         if emptied.await.is_err() {
             self.halt();
             let _ = tokio::time::timeout(LAST_WORDS, books.emptied()).await;
+        }
+    }
+
+    /// Waits until what is in memory is committed, or commits fail; the rest is safe on disk.
+    async fn settled(&self) {
+        for (_, store) in &self.shared().stores {
+            store.halt();
+        }
+        // What was so before is no answer.
+        self.set_quiet(false);
+        self.called.notify_one();
+        let is_done = || {
+            let is_halted = self.phase.load(Acquire) == HALTED;
+            is_halted || self.quiet.load(Acquire) || self.health.error().is_some()
+        };
+        while !is_done() {
+            tokio::time::sleep(GLANCE).await;
         }
     }
 

@@ -9,15 +9,20 @@
 //! are held until the objects that have them are committed or given up. While commits fail, what
 //! comes stays in the queue as the bytes that it is.
 
+mod again;
 mod commit;
 mod driver;
 mod open;
+mod sealing;
+mod seals;
 mod work;
 
 #[cfg(test)]
+mod lives;
+#[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
 use tidegate_component::{BulkExporter, Promise, StartError};
@@ -30,19 +35,18 @@ use super::entrance::{Entrance, Next};
 use super::health::Health as Pulse;
 use super::job::{COME_AGAIN, Job, QUEUE_FULL};
 use super::settings::Settings;
+use super::store::{Gate, Outlet, Reader, Store, arrived};
 use crate::sink::{Account, Depth, Health, Room, Sink, SinkSettings};
 
 /// The sink of one signal before an exporter that collects.
-pub(super) struct Bulk {
-    entrance: Arc<Entrance>,
-    inbox: Inbox,
-}
+pub(super) struct Bulk(Arc<End>);
 
 /// One signal's way to the driver.
-#[derive(Clone)]
-struct Inbox {
+struct End {
+    entrance: Entrance,
     driver: Arc<Driver>,
     signal: Signal,
+    this: Weak<Self>,
 }
 
 impl Bulk {
@@ -54,20 +58,39 @@ impl Bulk {
     ) -> Self {
         let driver = around.shared.value(|| {
             let (name, workers) = (around.id.as_str().into(), around.workers.clone());
-            Driver::new(name, Arc::clone(exporter), settings.clone(), workers)
+            let storage = around.storage.clone();
+            Driver::new(
+                name,
+                Arc::clone(exporter),
+                settings.clone(),
+                workers,
+                storage,
+            )
         });
-        driver.join(Arc::clone(&books));
-        let signal = around.signal;
-        Self {
-            entrance: Arc::new(Entrance::new(settings, books, None)),
-            inbox: Inbox { driver, signal },
-        }
+        let (signal, store) = (around.signal, Store::of(around, &books));
+        driver.join(signal, Arc::clone(&books), store.clone());
+        Self(Arc::new_cyclic(|this| End {
+            entrance: Entrance::new(settings, books, store),
+            driver,
+            signal,
+            this: Weak::clone(this),
+        }))
     }
 }
 
-impl Next for Inbox {
+impl Next for End {
     fn submit(&self, job: Job) {
-        self.driver.submit(self.signal, job);
+        let Some(store) = &self.entrance.store else {
+            self.driver.submit(self.signal, job);
+            return;
+        };
+        if let Some(end) = self.this.upgrade() {
+            store.append(job, move |job, told| {
+                if let Some(job) = arrived(&*end, job, told) {
+                    end.take(job);
+                }
+            });
+        }
     }
 
     fn withdraw(&self) -> Option<Job> {
@@ -84,51 +107,88 @@ impl Next for Inbox {
     }
 }
 
+impl Outlet for End {
+    fn name(&self) -> &str {
+        &self.driver.name
+    }
+
+    fn health(&self) -> &Pulse {
+        self.driver.health()
+    }
+
+    fn entrance(&self) -> &Entrance {
+        &self.entrance
+    }
+
+    fn is_there(&self) -> bool {
+        true
+    }
+
+    fn gate(&self, _now: Instant) -> Gate {
+        // What there is no room for stays in memory, of which a store takes little.
+        Gate::Open
+    }
+
+    fn take(&self, job: Job) {
+        self.driver.submit(self.signal, job);
+    }
+}
+
 #[async_trait]
 impl Sink for Bulk {
     fn put(&self, batch: Batch) {
-        self.entrance.put(batch, &self.inbox);
+        self.0.entrance.put(batch, &*self.0);
     }
 
     fn room(&self) -> Room {
-        self.entrance.room(|| Refusal::new(QUEUE_FULL, COME_AGAIN))
+        self.0
+            .entrance
+            .room(|| Refusal::new(QUEUE_FULL, COME_AGAIN))
     }
 
     fn fill(&self) -> Option<(usize, usize)> {
-        self.entrance.fill()
+        self.0.entrance.fill()
     }
 
     fn promise(&self) -> Promise {
-        self.entrance.promise()
+        self.0.entrance.promise()
     }
 
     fn binds(&self) -> bool {
-        self.entrance.binds()
+        self.0.entrance.binds()
     }
 
     fn depth(&self) -> Depth {
-        self.entrance.books.depth()
+        self.0.entrance.books.depth()
     }
 
     fn account(&self) -> Account {
-        self.entrance.books.account()
+        self.0.entrance.books.account()
     }
 
     fn health(&self) -> Health {
         Health {
-            error: self.inbox.driver.health().error(),
+            error: self.0.driver.health().error(),
             breaker: None,
         }
     }
 
     async fn start(&self) -> Result<(), StartError> {
-        self.inbox.driver.start();
-        if self.entrance.collector.is_some() {
-            let (entrance, inbox) = (Arc::clone(&self.entrance), self.inbox.clone());
-            let tasks = self.inbox.driver.tasks();
+        let end = &self.0;
+        let tasks = end.driver.tasks();
+        if let Some(store) = &end.entrance.store {
+            store.open()?;
+            let outlet = Arc::clone(end) as Arc<dyn Outlet>;
+            if let Some(reader) = Reader::new(outlet, store) {
+                tasks.spawn(tasks.home(), reader.run());
+            }
+        }
+        end.driver.start()?;
+        if end.entrance.collector.is_some() {
+            let end = Arc::clone(end);
             tasks.spawn(tasks.home(), async move {
-                if let Some(collector) = &entrance.collector {
-                    collector.run(&inbox).await;
+                if let Some(collector) = &end.entrance.collector {
+                    collector.run(&*end).await;
                 }
             });
         }
@@ -136,14 +196,14 @@ impl Sink for Bulk {
     }
 
     async fn drain(&self, deadline: Instant) {
-        if let Some(collector) = &self.entrance.collector {
+        let end = &self.0;
+        if let Some(collector) = &end.entrance.collector {
             collector.hurry();
         }
-        let driver = &self.inbox.driver;
-        driver.drain(&self.entrance.books, deadline).await;
-        if let Some(collector) = &self.entrance.collector {
-            collector.cut_off(driver.health());
+        end.driver.drain(&end.entrance.books, deadline).await;
+        if let Some(collector) = &end.entrance.collector {
+            collector.cut_off(end.driver.health());
         }
-        driver.leave();
+        end.driver.leave();
     }
 }

@@ -6,7 +6,9 @@ use tidegate_component::{Position, Sealed};
 use tidegate_pdata::{Outcome, Receipt};
 
 use crate::delivery::books::{Beyond, End, Why};
-use crate::delivery::job::outcome;
+use crate::delivery::job::{SHUTTING_DOWN, outcome};
+use crate::delivery::store::Share;
+use crate::sink::Depth;
 
 /// Batches by position.
 #[derive(Debug, Default)]
@@ -16,16 +18,23 @@ pub(super) struct Open(HashMap<Position, Held>);
 struct Held {
     items: Beyond,
     receipt: Receipt,
+    /// The record on disk that is marked when all has ended.
+    share: Option<Share>,
     /// What became of a part that was not delivered.
     failure: Option<Outcome>,
 }
 
 impl Open {
     /// Keeps a batch open until all of its items have ended.
-    pub(super) fn insert(&mut self, position: Position, items: Beyond, receipt: Receipt) {
+    pub(super) fn insert(
+        &mut self,
+        position: Position,
+        (receipt, items, share): (Receipt, Beyond, Option<Share>),
+    ) {
         let held = Held {
             items,
             receipt,
+            share,
             failure: None,
         };
         self.0.insert(position, held);
@@ -68,7 +77,7 @@ impl Open {
         for part in &sealed.parts {
             if let Some(held) = self.0.get_mut(&part.position) {
                 let end = end(held);
-                held.items.end(part.items, end);
+                held.items.end(part.items.len(), end);
                 held.failure = failure.cloned().or_else(|| held.failure.take());
                 self.close(part.position);
             }
@@ -80,8 +89,22 @@ impl Open {
         if self.0.get(&position).is_some_and(ended)
             && let Some(held) = self.0.remove(&position)
         {
+            if let Some(share) = held.share {
+                share.end(Depth::default());
+            }
             let outcome = held.failure.unwrap_or(Outcome::Delivered);
             held.receipt.settle(&outcome);
+        }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        // What is on disk is delivered by the next process; who waits for that is told to come again.
+        for (_, held) in self.0.drain() {
+            if held.share.is_some() {
+                held.receipt.settle(&outcome(Why::Shutdown, SHUTTING_DOWN));
+            }
         }
     }
 }

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tidegate_component::delivery::{
     Delivery as Keys, DeliveryDefaults, OnOverflow, Retry, SendingQueue,
 };
 use tidegate_component::metrics::{Metrics, Registry};
 use tidegate_component::{
-    AnyExporter, Delivered, ExportError, Part, Position, Sealed, Shared, async_trait,
+    AnyExporter, Delivered, ExportError, Items, Origin, Part, Portion, Position, Sealed, Shared,
+    async_trait,
 };
-use tidegate_pdata::{Budget, Outcome, Pending, Receipt};
+use tidegate_pdata::{Budget, Outcome, Payload, Pending, Receipt};
 use tokio::time::sleep;
 
 use super::*;
@@ -53,8 +55,10 @@ fn away() -> ExportError {
 
 #[async_trait]
 impl BulkExporter for Lake {
-    fn add(&self, position: Position, batch: &Batch) -> Result<Delivered, ExportError> {
-        let records = records(batch.payload());
+    fn resume(&self, _: Origin) {}
+
+    fn add(&self, portion: &Portion<'_>) -> Result<Delivered, ExportError> {
+        let (position, records) = (portion.position, records(portion.batch.payload()));
         assert!(!records.contains(&13), "thirteen");
         let mut state = self.state.lock().unwrap();
         let held: usize = state.open.values().map(|object| object.records.len()).sum();
@@ -62,7 +66,7 @@ impl BulkExporter for Lake {
             return Err(away());
         }
         let mut rejected = 0;
-        for record in records {
+        for (item, record) in records.into_iter().enumerate() {
             if record >= 1000 {
                 rejected += 1;
                 continue;
@@ -78,8 +82,12 @@ impl BulkExporter for Lake {
                 .last_mut()
                 .filter(|part| part.position == position)
             {
-                Some(part) => part.items += 1,
-                None => object.parts.push(Part { position, items: 1 }),
+                Some(part) => part.items.push(item..item + 1),
+                None => {
+                    let mut items = Items::default();
+                    items.push(item..item + 1);
+                    object.parts.push(Part { position, items });
+                }
             }
         }
         Ok(Delivered {
@@ -107,6 +115,7 @@ impl BulkExporter for Lake {
                 ordinal,
                 name: ordinal.to_string(),
                 parts: object.parts,
+                recipe: Bytes::new(),
             }
         };
         due.into_iter().map(seal).collect()
@@ -123,6 +132,18 @@ impl BulkExporter for Lake {
             state.committed.push(records);
         }
         Ok(())
+    }
+
+    fn rebuild(
+        &self,
+        _: &Sealed,
+        _: &mut dyn FnMut(Position) -> Result<Payload, ExportError>,
+    ) -> Result<(), ExportError> {
+        Ok(())
+    }
+
+    async fn is_committed(&self, _: &Sealed) -> Result<bool, ExportError> {
+        Ok(false)
     }
 
     fn abandon(&self, sealed: &Sealed) {

@@ -2,36 +2,51 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use tidegate_component::{Delivered, ExportError, Position, Sealed};
+use tidegate_component::{BulkExporter, Delivered, ExportError, Items, Portion, Position, Sealed};
 use tidegate_pdata::Signal;
 use tokio::time::Instant;
 
-use super::driver::Driver;
+use super::driver::{Driver, Object};
 use super::open::Open;
+use super::sealing::Rewrite;
+use super::seals::{self, Left, Seals};
 use crate::delivery::attempt::{Failure, caught, chain, wish};
 use crate::delivery::books::{End, Why};
 use crate::delivery::health::Fate;
 use crate::delivery::job::{COME_AGAIN, Job};
+use crate::delivery::store::Share;
 
 /// Batches that are added in one go at most, so that seals are not kept waiting.
 const GROUP: usize = 64;
 /// Past every deadline that an object may have.
 const FAR: Duration = Duration::from_secs(86_400 * 365 * 30);
-/// The bits of a position that tell the signal.
-const SIGNAL_BITS: u32 = 2;
+/// What is said of a batch that its storage keeps no longer.
+const TOO_OLD: &str = "it was on disk for longer than the storage's max_age";
 
 /// The driving task's own state.
 pub(super) struct Work {
-    driver: Arc<Driver>,
-    open: Open,
+    pub(super) driver: Arc<Driver>,
+    pub(super) open: Open,
+    /// The seals of a queue on disk.
+    pub(super) seals: Option<Seals>,
+    /// Objects of former lives that are not made again yet, with the numbers of their seals.
+    pub(super) left: VecDeque<(u64, Sealed)>,
+    /// Objects of former lives whose end is not on disk.
+    pub(super) again: usize,
+    /// Seals and ends of objects that are being written.
+    pub(super) unwritten: usize,
+    /// What is to be written once more, as it could not be.
+    pub(super) rewrites: Vec<Rewrite>,
+    /// When to try that.
+    pub(super) rewrite_at: Option<Instant>,
     /// Batches that the exporter had no room for, before all others.
     stalled: VecDeque<(Signal, Job)>,
     /// Sealed objects that wait for a commit before them to end.
-    waiting: VecDeque<Arc<Sealed>>,
+    pub(super) waiting: VecDeque<Object>,
     /// Commits that run.
-    running: usize,
+    pub(super) running: usize,
     /// Batches added so far, which numbers their positions.
     added: u64,
     /// Whether something was added since the last seal.
@@ -44,14 +59,52 @@ pub(super) struct Work {
     turn: usize,
 }
 
+/// A batch on its way to the exporter.
+struct Grouped {
+    signal: Signal,
+    position: Position,
+    /// The items that go into objects, where some lie in others.
+    items: Option<Items>,
+    age: Option<Duration>,
+    job: Job,
+}
+
+impl Grouped {
+    fn add(&self, exporter: &dyn BulkExporter) -> Result<Delivered, Failure> {
+        if self.items.as_ref().is_some_and(Items::is_empty) {
+            return Ok(Delivered::default());
+        }
+        let now = SystemTime::now();
+        let arrived = self.age.and_then(|age| now.checked_sub(age));
+        // A batch that kills the process must not do so for ever.
+        let _flight = self.job.share().and_then(Share::fly);
+        caught(|| {
+            exporter.add(&Portion {
+                position: self.position,
+                batch: self.job.batch(),
+                items: self.items.as_ref(),
+                arrived: arrived.unwrap_or(now),
+            })
+        })
+    }
+}
+
 /// What the exporter said of a batch; nothing where it was not asked.
 type Said = Option<Result<Delivered, Failure>>;
 
 impl Work {
-    pub(super) fn new(driver: Arc<Driver>) -> Self {
+    pub(super) fn new(driver: Arc<Driver>, disk: Option<(Seals, Left)>) -> Self {
+        let (seals, left) = disk.unzip();
+        let left = VecDeque::from(left.unwrap_or_default().open);
         Self {
             driver,
             open: Open::default(),
+            again: left.len(),
+            seals,
+            left,
+            unwritten: 0,
+            rewrites: Vec::new(),
+            rewrite_at: None,
             stalled: VecDeque::new(),
             waiting: VecDeque::new(),
             running: 0,
@@ -67,8 +120,9 @@ impl Work {
     pub(super) async fn run(mut self) {
         loop {
             self.finish_commits();
+            self.listen();
             self.start_commits();
-            if self.add().await || self.seal().await {
+            if self.make_again().await || self.add().await || self.seal().await {
                 continue;
             }
             self.wait().await;
@@ -76,24 +130,21 @@ impl Work {
     }
 
     fn finish_commits(&mut self) {
-        while let Some((sealed, ended)) = self.driver.take_done() {
+        while let Some((object, ended)) = self.driver.take_done() {
             self.running -= 1;
             // A commit that ended may have made room.
             self.rest = None;
-            match ended {
-                Ok(()) => self.open.committed(&sealed),
-                Err((why, error)) => self.open.given_up(&sealed, why, &error),
-            }
+            self.object_ended(object, ended);
         }
     }
 
     fn start_commits(&mut self) {
         while self.running < self.driver.settings.consumers {
-            let Some(sealed) = self.waiting.pop_front() else {
+            let Some(object) = self.waiting.pop_front() else {
                 return;
             };
             self.running += 1;
-            self.driver.start_commit(sealed);
+            self.driver.start_commit(object);
         }
     }
 
@@ -109,16 +160,16 @@ impl Work {
         let exporter = Arc::clone(&self.driver.exporter);
         let blocking = tokio::task::spawn_blocking(move || {
             let mut room = true;
-            let add = |(signal, position, job): (Signal, Position, Job)| {
-                let said = room.then(|| caught(|| exporter.add(position, job.batch())));
+            let add = |group: Grouped| {
+                let said = room.then(|| group.add(&*exporter));
                 room &= !matches!(&said, Some(Err(Failure::Export(error))) if is_passing(error));
-                (signal, position, job, said)
+                (group, said)
             };
             group.into_iter().map(add).collect::<Vec<_>>()
         });
         // A thread that is torn down drops the batches, which counts them.
-        for (signal, position, job, said) in blocking.await.unwrap_or_default() {
-            self.added_one(signal, position, job, said);
+        for (group, said) in blocking.await.unwrap_or_default() {
+            self.added_one(group, said);
         }
         true
     }
@@ -126,7 +177,8 @@ impl Work {
     /// Whether more may go into objects: not while the exporter has no room, nor while commits
     /// wait for one that fails or for all that may run.
     fn may_add(&self) -> bool {
-        if self.rest.is_some_and(|until| Instant::now() < until) {
+        // What objects of former lives hold must be known before anything is added.
+        if self.again > 0 || self.rest.is_some_and(|until| Instant::now() < until) {
             return false;
         }
         let limit = if self.driver.health().error().is_some() {
@@ -134,10 +186,10 @@ impl Work {
         } else {
             self.driver.settings.consumers
         };
-        self.driver.is_draining() || self.running + self.waiting.len() < limit
+        self.driver.is_draining() || self.running + self.waiting.len() + self.unwritten < limit
     }
 
-    fn group(&mut self) -> Vec<(Signal, Position, Job)> {
+    fn group(&mut self) -> Vec<Grouped> {
         let mut group: Vec<_> = self.stalled.drain(..).collect();
         self.turn += 1;
         for step in 0..Signal::ALL.len() {
@@ -148,26 +200,60 @@ impl Work {
                 group.push((signal, job));
             }
         }
-        let mut number = |(signal, mut job): (Signal, Job)| {
-            self.added += 1;
-            job.begin(Instant::now());
-            let position = self.added << SIGNAL_BITS | signal.index() as u64;
-            (signal, Position(position), job)
-        };
-        group.into_iter().map(&mut number).collect()
+        let now = Instant::now();
+        group
+            .into_iter()
+            .filter_map(|(signal, job)| self.grouped(signal, job, now))
+            .collect()
     }
 
-    fn added_one(&mut self, signal: Signal, position: Position, job: Job, said: Said) {
+    /// Gives a batch its position, and finds which of its items objects are to take.
+    fn grouped(&mut self, signal: Signal, mut job: Job, now: Instant) -> Option<Grouped> {
+        self.added += 1;
+        job.begin(now);
+        let number = job.share().and_then(Share::number).unwrap_or(self.added);
+        let position = seals::position(signal, number);
+        let claims = self
+            .seals
+            .as_ref()
+            .map_or(&[][..], |seals| seals.claims(position));
+        let is_too_old = job.share().is_some_and(|share| share.is_too_old(now));
+        if is_too_old && claims.is_empty() {
+            job.dropped(Why::TooOld, TOO_OLD, self.driver.health());
+            return None;
+        }
+        let claimed = claims
+            .iter()
+            .fold(Items::default(), |all, claim| all.union(&claim.items));
+        let rest = (!claimed.is_empty()).then(|| claimed.rest(job.items()));
+        Some(Grouped {
+            signal,
+            position,
+            items: rest,
+            age: job.share().and_then(|share| share.age(now)),
+            job,
+        })
+    }
+
+    fn added_one(&mut self, group: Grouped, said: Said) {
         let health = self.driver.health();
+        let Grouped {
+            signal,
+            position,
+            job,
+            ..
+        } = group;
         match said {
             None => self.stalled.push_back((signal, job)),
             Some(Ok(delivered)) => {
                 health.rejected(&delivered);
-                let (_, _, receipt, charge) = job.into_parts();
-                let mut items = charge.leave_queue();
+                let (receipt, mut items, share) = job.into_open();
                 let rejected = usize::try_from(delivered.rejected).unwrap_or(usize::MAX);
                 items.end(rejected, End::Dropped(Why::RejectedByPeer));
-                self.open.insert(position, items, receipt);
+                for claim in self.take_claims(position) {
+                    items.end(claim.items.len(), claim.end());
+                }
+                self.open.insert(position, (receipt, items, share));
                 self.unsealed = true;
             }
             Some(Err(Failure::Panic(said))) => {
@@ -229,20 +315,32 @@ impl Work {
                 self.driver.health().failed(&error, Fate::Retrying);
             }
         }
-        let objects: Vec<_> = sealed.into_iter().map(Arc::new).collect();
         self.unsealed = self.unsealed && !last;
         // An exporter that is due and seals nothing must not keep this task busy.
-        self.seal_rest = objects.is_empty().then(|| now + COME_AGAIN);
+        self.seal_rest = sealed.is_empty().then(|| now + COME_AGAIN);
         self.rest = None;
-        self.waiting.extend(objects);
+        for object in sealed {
+            self.object_sealed(Arc::new(object));
+        }
         true
+    }
+
+    /// Whether all that is in memory has been committed.
+    fn is_quiet(&self) -> bool {
+        let idle = self.running + self.again + self.unwritten + self.rewrites.len() == 0;
+        idle && !self.unsealed
+            && self.waiting.is_empty()
+            && self.stalled.is_empty()
+            && self.driver.is_empty()
     }
 
     /// Waits until there may be something to do.
     async fn wait(&mut self) {
         self.give_up_orphans();
+        self.forget_spent();
+        self.driver.set_quiet(self.is_quiet());
         let due = self.driver.exporter.due();
-        let next = [self.rest, self.seal_rest.max(due)];
+        let next = [self.rest, self.seal_rest.max(due), self.rewrite_at];
         let now = Instant::now();
         match next.into_iter().flatten().filter(|at| *at > now).min() {
             None => self.driver.called().await,
@@ -256,6 +354,10 @@ impl Work {
     /// At the end, gives up what the exporter took and put into no object.
     fn give_up_orphans(&mut self) {
         let idle = self.running == 0 && self.waiting.is_empty() && self.stalled.is_empty();
+        if self.seals.is_some() {
+            // They are on disk.
+            return;
+        }
         if self.driver.is_draining() && idle && !self.unsealed && !self.open.is_empty() {
             let error = "the exporter put them into no object";
             let items = self.open.give_up_all(Why::Lost, error);
@@ -267,8 +369,8 @@ impl Work {
 impl Drop for Work {
     fn drop(&mut self) {
         self.finish_commits();
-        for sealed in &self.waiting {
-            self.driver.let_go(sealed);
+        for object in &self.waiting {
+            self.driver.let_go(&object.sealed);
         }
     }
 }

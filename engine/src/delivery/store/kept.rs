@@ -33,6 +33,8 @@ struct Kept {
 struct State {
     /// What the parts weigh that have ended.
     ended: Depth,
+    /// Whether its bytes are not in memory any more.
+    is_gone: bool,
     /// Whether a part did not end.
     spoiled: bool,
     rest: Option<Rest>,
@@ -81,6 +83,32 @@ impl Share {
         age.is_none_or(|age| age > most)
     }
 
+    /// The number of the record.
+    pub(in crate::delivery) fn number(&self) -> Option<u64> {
+        Some(self.0.as_ref()?.position.number())
+    }
+
+    /// How old the record is.
+    pub(in crate::delivery) fn age(&self, now: Instant) -> Option<Duration> {
+        let written = self.0.as_ref()?.written?;
+        Some(now.saturating_duration_since(written))
+    }
+
+    /// Says that the bytes of the batch are not in memory any more, though it has not ended.
+    pub(in crate::delivery) fn let_bytes_go(&self) {
+        let Some(kept) = &self.0 else {
+            return;
+        };
+        if std::mem::replace(&mut kept.state().is_gone, true) {
+            return;
+        }
+        if kept.deaths > 0 {
+            kept.store.backlog().suspect_is_back();
+            kept.store.call();
+        }
+        kept.store.leave(kept.size);
+    }
+
     /// Says how the record is to come back.
     pub(in crate::delivery) fn rest(&self, rest: Rest) {
         if let Some(kept) = &self.0 {
@@ -113,6 +141,7 @@ impl Drop for Kept {
     fn drop(&mut self) {
         let State {
             ended,
+            is_gone,
             spoiled,
             rest,
         } = std::mem::take(&mut *self.state());
@@ -124,7 +153,7 @@ impl Drop for Kept {
             log.mark(self.position);
         }
         let mut backlog = store.backlog();
-        if self.deaths > 0 {
+        if self.deaths > 0 && !is_gone {
             backlog.suspect_is_back();
         }
         match (spoiled, rest) {
@@ -134,7 +163,9 @@ impl Drop for Kept {
             (true, None) => backlog.add(self.position.number(), self.size),
         }
         drop(backlog);
-        store.leave(self.size);
+        if !is_gone {
+            store.leave(self.size);
+        }
         if spoiled || self.deaths > 0 {
             store.call();
         }

@@ -5,9 +5,12 @@ use std::sync::Arc;
 use tidegate_journal::{Position, Refused};
 use tokio::time::Instant;
 
-use super::{Rest, Store};
+use super::reader::PROBE_EVERY;
+use super::{Gate, Outlet, Rest, Store};
 use crate::delivery::attempt::chain;
 use crate::delivery::books::Why;
+use crate::delivery::entrance::Entrance;
+use crate::delivery::health::Health;
 use crate::delivery::job::Job;
 use crate::delivery::lane::Lane;
 use crate::delivery::waiting::For;
@@ -22,26 +25,9 @@ impl Lane {
         store.append(job, move |job, told| lane.stored(job, told, near));
     }
 
-    /// What follows when a batch is on disk, or could not be put there.
-    fn stored(&self, mut job: Job, told: Result<Position, Refused>, near: usize) {
-        let Some(store) = &self.entrance.store else {
-            return;
-        };
-        let position = match told {
-            Ok(position) => position,
-            Err(refused) => {
-                let error = chain(&refused);
-                if !matches!(refused, Refused::Full(_)) {
-                    tracing::debug!(exporter = %self.name, error, "a batch was not written");
-                }
-                job.dropped(why(&refused), &error, &self.health);
-                return;
-            }
-        };
-        if !self.entrance.settings.carries {
-            job.settle(&self.entrance.stored());
-        }
-        if let Some(job) = store.keep(job, position, self.breaker.is_closed()) {
+    /// Delivers a batch that is on disk, where it stays in memory as well.
+    fn stored(&self, job: Job, told: Result<Position, Refused>, near: usize) {
+        if let Some(job) = arrived(self, job, told) {
             self.ready(job, near);
         }
     }
@@ -65,6 +51,64 @@ impl Lane {
         job.leave(rest);
         None
     }
+}
+
+impl Outlet for Lane {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn health(&self) -> &Health {
+        &self.health
+    }
+
+    fn entrance(&self) -> &Entrance {
+        &self.entrance
+    }
+
+    fn is_there(&self) -> bool {
+        self.breaker.is_closed()
+    }
+
+    fn gate(&self, now: Instant) -> Gate {
+        let tries = self.is_draining() || self.entrance.settings.retry.is_none();
+        if tries || self.breaker.is_closed() {
+            return Gate::Open;
+        }
+        if self.breaker.may_probe(now) {
+            return Gate::Probe;
+        }
+        Gate::Until(now + self.breaker.rest(now).max(PROBE_EVERY))
+    }
+
+    fn take(&self, job: Job) {
+        self.ready(job, self.near());
+    }
+}
+
+/// What follows when a batch is on disk, or could not be put there; gives it back where it may
+/// go on from memory.
+pub(in crate::delivery) fn arrived(
+    outlet: &dyn Outlet,
+    mut job: Job,
+    told: Result<Position, Refused>,
+) -> Option<Job> {
+    let store = outlet.entrance().store.as_ref()?;
+    let position = match told {
+        Ok(position) => position,
+        Err(refused) => {
+            let error = chain(&refused);
+            if !matches!(refused, Refused::Full(_)) {
+                tracing::debug!(exporter = outlet.name(), error, "a batch was not written");
+            }
+            job.dropped(why(&refused), &error, outlet.health());
+            return None;
+        }
+    };
+    if !outlet.entrance().settings.carries {
+        job.settle(&outlet.entrance().stored());
+    }
+    store.keep(job, position, outlet.is_there())
 }
 
 /// What it means for the books that the log did not take a batch.

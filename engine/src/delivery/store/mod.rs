@@ -27,13 +27,17 @@ use tidegate_component::{Promise, StartError, Storage};
 use tidegate_journal::{Counts, Draft, Log, Position, Refused};
 use tidegate_pdata::{Budget, Signal};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 pub(super) use backlog::Rest;
 pub(super) use kept::Share;
-pub(super) use reader::Reader;
+pub(super) use lane::arrived;
+pub(super) use reader::{Gate, Reader};
 
 use self::backlog::Backlog;
 use super::books::Books;
+use super::entrance::Entrance;
+use super::health::Health;
 use super::job::Job;
 use crate::sink::{Depth, SinkSettings};
 
@@ -70,6 +74,27 @@ pub(super) struct Store {
 /// Bytes of batches in memory that are on disk too.
 #[derive(Debug, Default)]
 struct Resident(AtomicUsize);
+
+/// Who delivers what a store holds.
+pub(super) trait Outlet: Send + Sync {
+    /// The exporter's name.
+    fn name(&self) -> &str;
+
+    /// Who tells of what is lost.
+    fn health(&self) -> &Health;
+
+    /// Where batches come in.
+    fn entrance(&self) -> &Entrance;
+
+    /// Whether the far end takes what it gets.
+    fn is_there(&self) -> bool;
+
+    /// Whether more is to be read back for it.
+    fn gate(&self, now: Instant) -> Gate;
+
+    /// Takes a batch that was read back.
+    fn take(&self, job: Job);
+}
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -116,7 +141,7 @@ impl Store {
         self.storage.max_age()
     }
 
-    fn log(&self) -> Option<&Log> {
+    pub(super) fn log(&self) -> Option<&Log> {
         self.log.get()
     }
 
@@ -127,7 +152,11 @@ impl Store {
 
     /// Writes a batch down; `then` is told where it is, once that is durable, on the thread that
     /// writes.
-    fn append(&self, job: Job, then: impl FnOnce(Job, Result<Position, Refused>) + Send + 'static) {
+    pub(super) fn append(
+        &self,
+        job: Job,
+        then: impl FnOnce(Job, Result<Position, Refused>) + Send + 'static,
+    ) {
         let segments = job.batch().payload().segments();
         let draft = Draft {
             payload: segments

@@ -8,10 +8,9 @@ use tidegate_pdata::{Batch, Budget, Context, MalformedRequest, Payload, Receipt,
 use tokio::time::Instant;
 
 use super::backlog::Range;
-use super::{READ, Share, Store};
+use super::{Outlet, READ, Share, Store};
 use crate::delivery::books::{Books, End, Why};
 use crate::delivery::job::{Job, QUEUE_FULL};
-use crate::delivery::lane::Lane;
 use crate::sink::Depth;
 
 /// Bytes and records that are read in one go.
@@ -21,15 +20,15 @@ const LOOK: usize = 16;
 /// The longest time between two such looks.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// The least time between two records that are handed out to a peer that may be back.
-const PROBE_EVERY: Duration = Duration::from_millis(100);
+pub(super) const PROBE_EVERY: Duration = Duration::from_millis(100);
 /// How often the reader looks for room that others make.
 const ROOM_EVERY: Duration = Duration::from_millis(20);
 /// How long the reader waits after the file system failed.
 const AFTER_FAULT: Duration = Duration::from_secs(1);
 
-/// Reads for one lane.
+/// Reads for one outlet.
 pub(in crate::delivery) struct Reader {
-    lane: Arc<Lane>,
+    outlet: Arc<dyn Outlet>,
     store: Arc<Store>,
     log: Log,
     /// Where it reads on.
@@ -69,7 +68,7 @@ struct Chunk {
 }
 
 /// Whether more may be read now.
-enum Gate {
+pub(in crate::delivery) enum Gate {
     Open,
     /// One, as the peer may be back.
     Probe,
@@ -79,13 +78,13 @@ enum Gate {
 
 impl Reader {
     /// A reader that begins with what former lives left; none before the log is open.
-    pub(in crate::delivery) fn new(lane: Arc<Lane>, store: &Arc<Store>) -> Option<Self> {
+    pub(in crate::delivery) fn new(outlet: Arc<dyn Outlet>, store: &Arc<Store>) -> Option<Self> {
         let log = store.log()?.clone();
         Some(Self {
             source: Some(Source::new(log.replay(), None, &log)),
             look: Instant::now(),
             store: Arc::clone(store),
-            lane,
+            outlet,
             log,
         })
     }
@@ -114,16 +113,7 @@ impl Reader {
             // Another signal of the exporter may make the room, and calls nobody here.
             return Gate::Until(Instant::now() + ROOM_EVERY);
         }
-        let lane = &self.lane;
-        if lane.breaker.is_closed() || lane.is_draining() || lane.entrance.settings.retry.is_none()
-        {
-            return Gate::Open;
-        }
-        let now = Instant::now();
-        if lane.breaker.may_probe(now) {
-            return Gate::Probe;
-        }
-        Gate::Until(now + lane.breaker.rest(now).max(PROBE_EVERY))
+        self.outlet.gate(Instant::now())
     }
 
     /// Waits until there may be something to do.
@@ -226,7 +216,7 @@ impl Reader {
             Ok(read) => Some(read),
             Err(fault) => {
                 // What was being read comes back with the next process.
-                tracing::error!(exporter = %self.lane.name, %fault, "reading the queue failed");
+                tracing::error!(exporter = self.outlet.name(), %fault, "reading the queue failed");
                 self.store.backlog().finish(None);
                 None
             }
@@ -245,7 +235,7 @@ impl Reader {
             Ok(Ok(found)) => self.hand_out(found, true, failures),
             Ok(Err(fault)) => self.report(&fault).await,
             Err(fault) => {
-                tracing::error!(exporter = %self.lane.name, %fault, "reading the queue failed");
+                tracing::error!(exporter = self.outlet.name(), %fault, "reading the queue failed");
             }
         }
     }
@@ -263,8 +253,8 @@ impl Reader {
             Err(fault) => {
                 self.log.mark(found.position);
                 let error = format!("a record on disk is no {} request: {fault}", store.signal);
-                self.lane
-                    .health
+                self.outlet
+                    .health()
                     .lost(Why::Damaged, found.size.items, &error);
                 charge.end(End::Dropped(Why::Damaged));
                 return;
@@ -276,12 +266,12 @@ impl Reader {
         job.failures = failures;
         let share = Share::new(store, found.position, found.size, (found.age, found.deaths));
         job.store(share);
-        self.lane.ready(job, self.lane.near());
+        self.outlet.take(job);
     }
 
     async fn report(&self, fault: &ReadError) {
         tracing::error!(
-            exporter = %self.lane.name,
+            exporter = self.outlet.name(),
             signal = self.store.signal.name(),
             error = crate::delivery::attempt::chain(fault),
             "a part of the queue cannot be read; it stays on disk"
@@ -315,7 +305,9 @@ impl Reader {
             return;
         }
         let error = "their bytes are damaged, or processes died over them; they are in quarantine";
-        self.lane.health.lost(Why::Damaged, missing.items, error);
+        self.outlet
+            .health()
+            .lost(Why::Damaged, missing.items, error);
         let charge = self.store.books.recall(missing);
         charge.end(End::Dropped(Why::Damaged));
     }
@@ -326,7 +318,7 @@ impl Reader {
         let stretches = self.log.counts().damaged_regions.saturating_sub(before);
         if stretches > 0 {
             tracing::error!(
-                exporter = %self.lane.name,
+                exporter = self.outlet.name(),
                 signal = self.store.signal.name(),
                 stretches,
                 "parts of the queue are damaged beyond telling what was in them; their bytes are in quarantine"
@@ -336,7 +328,7 @@ impl Reader {
 
     /// Drops the oldest records while there are more than the queue may hold.
     async fn evict(&mut self) {
-        while self.lane.entrance.is_over() {
+        while self.outlet.entrance().is_over() {
             let Some(mut source) = self.source.take().or_else(|| self.next_source()) else {
                 return;
             };
@@ -351,7 +343,7 @@ impl Reader {
             for found in chunk.found {
                 source.account(&found, &self.store.books);
                 self.log.mark(found.position);
-                let health = &self.lane.health;
+                let health = self.outlet.health();
                 health.lost(Why::QueueFull, found.size.items, QUEUE_FULL);
                 let charge = self.store.books.recall(found.size);
                 charge.end(End::Dropped(Why::QueueFull));

@@ -141,7 +141,9 @@ pub(super) fn put_name(out: &mut StringBuilder, names: &[&str], number: i32) {
 }
 
 /// How IDs are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum IdFormat {
     /// Lower-case hexadecimal text.

@@ -29,6 +29,8 @@ mod tests;
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
 pub use columns::IdFormat;
 pub(super) use file::{Encoders, ParquetFile};
 pub(super) use origin::service_name;
@@ -54,7 +56,7 @@ pub(super) fn column_names(settings: &Settings) -> BTreeSet<String> {
 }
 
 /// What users may say about the files.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub(super) struct Settings {
     /// How IDs are written.
     pub(super) ids: IdFormat,

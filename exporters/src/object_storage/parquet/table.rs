@@ -2,6 +2,7 @@
 
 use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
+use serde::{Deserialize, Serialize};
 use tidegate_pdata::Signal;
 
 use super::Settings;
@@ -16,7 +17,8 @@ use super::rows::Place;
 use super::spans::Spans;
 
 /// What rows are of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub(in super::super) enum Table {
     Spans,
     Logs,

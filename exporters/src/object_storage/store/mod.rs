@@ -6,6 +6,7 @@ mod local;
 mod s3;
 mod url;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
@@ -13,7 +14,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use object_store::path::Path;
 use object_store::{
-    Attributes, ClientOptions, Error, ObjectStore, PutMode, PutOptions, PutPayload, RetryConfig,
+    Attributes, ClientOptions, Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
+    RetryConfig,
 };
 use tidegate_component::ExportError;
 
@@ -33,6 +35,8 @@ pub(crate) struct Target {
     attributes: Attributes,
     /// Whether the store takes objects that must not be there yet.
     conditional: AtomicBool,
+    /// Whether it is a directory.
+    is_local: bool,
 }
 
 /// How a put went.
@@ -52,12 +56,19 @@ impl Target {
             name: name.into(),
             attributes: Attributes::new(),
             conditional: AtomicBool::new(true),
+            is_local: false,
         }
     }
 
     /// Gives every object these attributes.
     pub(super) fn with_attributes(mut self, attributes: Attributes) -> Self {
         self.attributes = attributes;
+        self
+    }
+
+    /// Says that it is a directory.
+    pub(super) fn local(mut self) -> Self {
+        self.is_local = true;
         self
     }
 
@@ -69,7 +80,7 @@ impl Target {
         if self.conditional.load(Relaxed) {
             match self.put_as(PutMode::Create, path, &content).await {
                 Ok(()) => return Ok(Put::Done),
-                Err(Error::AlreadyExists { .. }) => return Ok(Put::WasThere),
+                Err(Error::AlreadyExists { .. }) => return self.was_there(path).await,
                 Err(error) if knows_no_conditions(&error) => {
                     self.conditional.store(false, Relaxed);
                 }
@@ -78,6 +89,54 @@ impl Target {
         }
         let put = self.put_as(PutMode::Overwrite, path, &content).await;
         put.map(|()| Put::Done).map_err(|error| self.failed(error))
+    }
+
+    /// The path of an object that was named before, by this target or another.
+    pub(super) fn path(&self, name: &str) -> Result<Path, ExportError> {
+        Path::parse(name).map_err(|error| self.refused(error.to_string()))
+    }
+
+    /// Whether there is an object.
+    pub(super) async fn has(&self, path: &Path) -> Result<bool, ExportError> {
+        match self.store.head(path).await {
+            Ok(_) => Ok(true),
+            Err(Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+
+    /// Makes sure of an object that was there: a directory may have been about to forget it.
+    async fn was_there(&self, path: &Path) -> Result<Put, ExportError> {
+        if self.is_local {
+            let file = file_of(path);
+            let kept = tokio::task::spawn_blocking(move || local::keep_name(&file)).await;
+            kept.unwrap_or_else(|torn| Err(torn.into()))
+                .map_err(|error| ExportError::Retryable {
+                    endpoint: Arc::clone(&self.name),
+                    source: error.into(),
+                })?;
+        }
+        Ok(Put::WasThere)
+    }
+
+    /// Takes away what a process that died while it put an object has left beside it.
+    ///
+    /// Only a directory has such things: stores take an object in one request, whole or not.
+    pub(super) async fn clear_leftovers(&self, path: &Path) {
+        if self.is_local {
+            let file = file_of(path);
+            // What cannot be taken away is in nobody's way: no reader takes it for an object.
+            let _ = tokio::task::spawn_blocking(move || local::clear_leftovers(&file)).await;
+        }
+    }
+
+    /// What is wrong for good.
+    pub(super) fn refused(&self, reason: String) -> ExportError {
+        ExportError::Permanent {
+            endpoint: Arc::clone(&self.name),
+            reason,
+            divisible: false,
+        }
     }
 
     async fn put_as(&self, mode: PutMode, path: &Path, content: &Bytes) -> Result<(), Error> {
@@ -98,17 +157,18 @@ impl Target {
     fn failed(&self, error: Error) -> ExportError {
         let endpoint = Arc::clone(&self.name);
         match error {
-            Error::InvalidPath { source } => ExportError::Permanent {
-                endpoint,
-                reason: source.to_string(),
-                divisible: false,
-            },
+            Error::InvalidPath { source } => self.refused(source.to_string()),
             error => ExportError::Retryable {
                 endpoint,
                 source: fault(&error).into(),
             },
         }
     }
+}
+
+/// The file that an object in a directory is.
+fn file_of(path: &Path) -> PathBuf {
+    PathBuf::from(format!("/{path}"))
 }
 
 /// The innermost reasons of an error on one line; object_store says each at every level.
