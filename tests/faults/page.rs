@@ -131,6 +131,7 @@ fn line(page: &mut String, fault: &Fault, mode: Mode, promise: Promise, found: &
     }
     if !found.ended.is_empty() {
         let reasons = found.ended.iter();
+        let reasons = reasons.filter(|(_, items)| **items > 0);
         let reasons: Vec<_> = reasons
             .map(|(reason, items)| format!("{reason} {items}"))
             .collect();
