@@ -15,7 +15,7 @@ const HEAD: &str = "\
 # Reliability
 
 What is promised in which mode, and what was found when it was tried. The tables are written by the tests of
-`tests/faults`, from the findings of their last whole run (`tests/faults/results.jsonl`); nothing in them was typed.
+`tests/faults`, from the findings that their runs leave in `tests/faults/results.jsonl`; nothing in them was typed.
 
 ## What is promised
 
