@@ -11,8 +11,8 @@ pub enum Promise {
     InLedger,
     /// What the process held dies with it.
     DiesWithProcess,
-    /// All but the records whose bytes were damaged arrives; these are counted, and kept where there
-    /// are bytes to keep.
+    /// All but the records whose bytes were damaged arrives. Their bytes are kept in quarantine where there
+    /// are any, and their items counted where the head of the record can be read.
     AllButDamaged,
 }
 
@@ -22,7 +22,7 @@ impl Promise {
             Self::Arrives => "nothing is lost",
             Self::InLedger => "what does not arrive is in the ledger",
             Self::DiesWithProcess => "none: what it held dies with it",
-            Self::AllButDamaged => "only what was damaged is lost, and counted",
+            Self::AllButDamaged => "only records that were hit are lost",
         }
     }
 }
@@ -141,7 +141,11 @@ pub const FAULTS: &[Fault] = &[
         "the clock jumps back by hours and years, even before 1970",
         EVERYWHERE,
     ),
-    fault("overload", "four times what the backend takes", EVERYWHERE),
+    fault(
+        "overload",
+        "overload: up to four times what the backend takes",
+        EVERYWHERE,
+    ),
     fault("restart", "restart with data left on disk", ON_DISK),
     fault(
         "removed-exporter",
