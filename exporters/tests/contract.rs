@@ -1,8 +1,11 @@
 //! Every exporter keeps to the contract.
 
+#[path = "support/peer.rs"]
+mod peer;
 #[path = "support/store.rs"]
 mod store;
 
+use peer::Peer;
 use tidegate_component::testing::Contract;
 use tidegate_exporters::{
     ALL, awss3, debug, file, googlecloudstorage, jaeger, nop, object_storage, otlp_grpc, otlp_http,
@@ -77,17 +80,29 @@ middlewares: []
 
 #[test]
 fn otlp_grpc_keeps_to_it() {
-    Contract::<otlp_grpc::Config>::new("endpoint: localhost:4317", &[GRPC, TLS]).exporter(GRPC);
+    let contract = Contract::<otlp_grpc::Config>::new("endpoint: localhost:4317", &[GRPC, TLS]);
+    contract.exporter(GRPC);
+    let peer = Peer::grpc();
+    let text = format!("{{endpoint: '{}', tls: {{insecure: true}}}}", peer.address);
+    contract.exporter_delivering(&text, || peer.taken());
 }
 
 #[test]
 fn otlp_http_keeps_to_it() {
-    Contract::<otlp_http::Config>::new("endpoint: http://localhost:4318", &[HTTP]).exporter(HTTP);
+    let contract = Contract::<otlp_http::Config>::new("endpoint: http://localhost:4318", &[HTTP]);
+    contract.exporter(HTTP);
+    let peer = Peer::http();
+    let text = format!("{{endpoint: 'http://{}', compression: none}}", peer.address);
+    contract.exporter_delivering(&text, || peer.taken());
 }
 
 #[test]
 fn jaeger_keeps_to_it() {
-    Contract::<jaeger::Config>::new("{}", &[GRPC, TLS]).exporter(GRPC);
+    let contract = Contract::<jaeger::Config>::new("{}", &[GRPC, TLS]);
+    contract.exporter(GRPC);
+    let peer = Peer::grpc();
+    let text = format!("{{endpoint: '{}', tls: {{insecure: true}}}}", peer.address);
+    contract.exporter_delivering(&text, || peer.taken());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use tidegate_component::testing::Contract;
 use tidegate_processors::{
-    ALL, attributes, batch, memory_limiter, probabilistic_sampler, resource,
+    ALL, attributes, batch, memory_limiter, probabilistic_sampler, rate_limiter, resource,
 };
 
 /// Every action, each with the keys that it takes.
@@ -90,6 +90,25 @@ sampling_priority: priority
     ];
     Contract::<probabilistic_sampler::Config>::new("{}", &[full, others[0], others[1], others[2]])
         .processor();
+}
+
+#[test]
+fn rate_limiter_keeps_to_it() {
+    // A rate that some of what comes is over, by a key of the data.
+    let full = "
+key_by: [resource.service.name]
+metadata_keys: [x-tenant]
+strategy: records
+rate: 100
+burst: 200
+max_keys: 10
+overrides: {cart: {rate: 1, burst: 1}}
+throttle_behavior: error
+type: local
+throttle_interval: 1s
+retry_delay: 1s
+";
+    Contract::<rate_limiter::Config>::new("rate: 1000000000", &[full]).processor();
 }
 
 #[test]

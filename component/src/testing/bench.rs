@@ -22,9 +22,22 @@ struct Account {
     /// Payloads emitted, with the position of the route that they take.
     emitted: Vec<(usize, Payload)>,
     senders: Vec<Pending>,
+    /// How the far end answers; it delivers at once unless told.
+    far_end: Option<Outcome>,
 }
 
 impl Account {
+    /// Checks that the reasons, which the ledger reads, say what the component said.
+    fn check_reasons(&self, context: &BuildContext) {
+        let counts = context.reasons.counts().into_iter();
+        let counted: u64 = counts.map(|(_, items)| items).sum();
+        assert_eq!(
+            counted, self.dropped as u64,
+            "{counted} items are dropped in the ledger, {} were",
+            self.dropped
+        );
+    }
+
     fn receipt(&mut self) -> Receipt {
         let (receipt, pending) = Receipt::new();
         self.senders.push(pending);
@@ -56,7 +69,8 @@ impl Account {
                 );
             }
             self.emitted.push((route, payload));
-            receipt.settle(&answer(route));
+            let answer = answer(route);
+            receipt.settle(self.far_end.as_ref().unwrap_or(&answer));
         }
         self.created += counts.0;
         self.dropped += counts.1;
@@ -113,6 +127,11 @@ impl ProcessorBench {
     #[must_use]
     pub const fn context(&self) -> &BuildContext {
         &self.context
+    }
+
+    /// Has the far end answer like this from here on.
+    pub fn far_end(&mut self, outcome: Outcome) {
+        self.account.far_end = Some(outcome);
     }
 
     /// Sends a payload and says how it has ended so far.
@@ -180,6 +199,7 @@ impl ProcessorBench {
             went + dropped + held,
             "{came} came and {created} were created, {went} went, {dropped} were dropped, {held} are held"
         );
+        self.account.check_reasons(&self.context);
         let due = held == 0 || self.processor.deadline().is_some();
         assert!(due, "{held} items are held and nothing says until when");
     }
@@ -338,19 +358,25 @@ impl ConnectorBench {
         self.account.take(batches, counts, |route| {
             answers.get(&route).cloned().unwrap_or(Outcome::Delivered)
         });
-        let converts = self
-            .context
-            .routes
-            .iter()
-            .any(|route| route.signal != self.signal);
+        self.check_balance();
+    }
+
+    /// As the engine: items of another signal than it takes were made here, and what is neither
+    /// passed on nor held was used up for them.
+    fn check_balance(&self) {
+        let another = |(_, payload): &&(usize, Payload)| payload.signal() != self.signal;
+        let emitted = self.account.emitted.iter();
+        let converted: usize = emitted.filter(another).map(|(_, p)| p.items()).sum();
+        let mut routes = self.context.routes.iter();
+        let converts = routes.any(|route| route.signal != self.signal);
         let (held, _) = self.connector.held();
         let ended = self.account.went() + self.account.dropped + held;
-        let began = self.account.came + self.account.created;
-        // What it makes another signal of is used up, which nothing counts here.
+        let began = self.account.came + self.account.created + converted;
         assert!(
-            converts || began == ended,
+            began == ended || converts && began > ended,
             "{began} items came to be, {ended} are accounted for"
         );
+        self.account.check_reasons(&self.context);
     }
 
     /// Items that each pipeline got.

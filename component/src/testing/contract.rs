@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidegate_document::{ComponentId, yaml};
-use tidegate_pdata::{Batch, Context, Outcome, Payload, Receipt, Signal};
+use tidegate_pdata::{Batch, Context, Outcome, Payload, Receipt, Refusal, Signal};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::{Instant, timeout};
 
@@ -27,7 +27,7 @@ const QUEUE: Origin = Origin {
     first_ordinal: 1,
 };
 /// How long a component may take to do what needs no network but the loopback.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The contract of one component.
 ///
@@ -89,7 +89,7 @@ impl<'a, C: ComponentConfig> Contract<'a, C> {
         }
     }
 
-    fn context(&self, kind: &'static str) -> BuildContext {
+    pub(super) fn context(&self, kind: &'static str) -> BuildContext {
         let mut context = super::bench::context::<C>(kind, self.signals()[0]);
         if kind == "connector" {
             context.routes = super::bench::routes(&Self::feeds(self.signals()[0]));
@@ -103,7 +103,7 @@ impl<'a, C: ComponentConfig> Contract<'a, C> {
         pairs.flat_map(|(_, to)| [*to; 2]).collect()
     }
 
-    fn signals(&self) -> Vec<Signal> {
+    pub(super) fn signals(&self) -> Vec<Signal> {
         C::SIGNALS.iter().collect()
     }
 
@@ -119,19 +119,34 @@ impl<'a, C: ComponentConfig> Contract<'a, C> {
 }
 
 /// Everything that a component is fed with, one after the other.
-fn feed(signal: Signal) -> impl Iterator<Item = Payload> {
+pub(super) fn feed(signal: Signal) -> impl Iterator<Item = Payload> {
     let plain = [1, 10, 1000].map(|items| realistic(signal, items));
     let odd = (0..SEEDS).map(move |seed| odd(signal, seed));
     let hostile = (0..SEEDS).map(move |seed| hostile(signal, seed));
     plain.into_iter().chain(odd).chain(hostile)
 }
 
-fn runtime(paused: bool) -> Runtime {
+/// A few of them, none without an item.
+pub(super) fn some(signal: Signal) -> impl Iterator<Item = Payload> {
+    let plain = [1, 10].map(|items| realistic(signal, items));
+    let odd = (0..SEEDS).map(move |seed| odd(signal, seed)).take(3);
+    let hostile = (0..SEEDS).map(move |seed| hostile(signal, seed)).take(3);
+    let all = plain.into_iter().chain(odd).chain(hostile);
+    all.filter(|payload| payload.items() > 0)
+}
+
+pub(super) fn runtime(paused: bool) -> Runtime {
     let runtime = Builder::new_current_thread()
         .enable_all()
         .start_paused(paused)
         .build();
     runtime.expect("a runtime can be made")
+}
+
+/// What a far end says that takes nothing.
+pub(super) fn refusal() -> Outcome {
+    let after = Duration::from_secs(1);
+    Outcome::Refused(Refusal::new("the far end is full", after))
 }
 
 fn settled(outcomes: &[Option<Outcome>], text: &str) {
@@ -144,9 +159,10 @@ fn settled(outcomes: &[Option<Outcome>], text: &str) {
 }
 
 impl<C: ComponentConfig<Builds = Box<dyn Processor>>> Contract<'_, C> {
-    /// Checks a processor: every item accounted for after every call, everything emitted
-    /// canonical, nothing held without a deadline, nothing left after the last flush, no
-    /// sender without an outcome, with and without receipts to carry.
+    /// Checks a processor: every item accounted for after every call, by the reasons that the
+    /// ledger reads too, everything emitted canonical, nothing held without a deadline, nothing
+    /// left after the last flush, no sender without an outcome, with and without receipts to
+    /// carry, whether the far end takes what is emitted or refuses it.
     pub fn processor(&self) {
         self.configured("processor");
         let runtime = runtime(true);
@@ -168,9 +184,32 @@ impl<C: ComponentConfig<Builds = Box<dyn Processor>>> Contract<'_, C> {
                     bench.send(Payload::empty(signal));
                     bench.finish();
                 }
+                self.processor_refused(text, signal);
             }
         }
     }
+
+    /// Checks that senders hear of it when the far end refuses what a processor emitted.
+    fn processor_refused(&self, text: &str, signal: Signal) {
+        let mut bench = ProcessorBench::promising::<C>(text, signal, Promise::Delivered);
+        bench.far_end(refusal());
+        for payload in feed(signal) {
+            bench.send(payload);
+        }
+        bench.finish();
+        assert_eq!(bench.held().0, 0, "`{text}` holds data that was refused");
+        told_of_refusal(&bench.outcomes(), !bench.emitted().is_empty(), text);
+    }
+}
+
+/// Nobody's batch may be lost, and where something was emitted somebody was refused.
+fn told_of_refusal(outcomes: &[Option<Outcome>], emitted: bool, text: &str) {
+    settled(outcomes, text);
+    let refused = |outcome: &Option<Outcome>| matches!(outcome, Some(Outcome::Refused(_)));
+    assert!(
+        !emitted || outcomes.iter().any(refused),
+        "`{text}`: the far end took nothing and no sender was told"
+    );
 }
 
 impl<C: ComponentConfig<Builds = Box<dyn Connector>>> Contract<'_, C> {
@@ -232,11 +271,13 @@ impl<C: ComponentConfig<Builds = AnyExporter>> Contract<'_, C> {
                         .start(context)
                         .await
                         .expect("a peer that is away is no error");
-                    let batch = batch(realistic(self.signals()[0], 1));
-                    let answer = timeout(PATIENCE, exporter.export(&batch)).await;
-                    let answer = answer.expect("a peer that is away is found out");
-                    let passes = matches!(answer, Err(ExportError::Retryable { .. }));
-                    assert!(passes, "`{text}`: a peer that is away makes {answer:?}");
+                    for payload in self.signals().into_iter().flat_map(some) {
+                        let batch = batch(payload);
+                        let answer = timeout(PATIENCE, exporter.export(&batch)).await;
+                        let answer = answer.expect("a peer that is away is found out");
+                        let passes = matches!(answer, Err(ExportError::Retryable { .. }));
+                        assert!(passes, "`{text}`: a peer that is away makes {answer:?}");
+                    }
                     exporter.stop().await;
                 }
                 AnyExporter::Inline(exporter) => {
@@ -414,10 +455,10 @@ impl<C: ComponentConfig<Builds = Arc<dyn Extension>>> Contract<'_, C> {
     }
 }
 
-fn id<C: ComponentConfig>() -> ComponentId {
+pub(super) fn id<C: ComponentConfig>() -> ComponentId {
     C::TYPE.parse().expect("a type is a name")
 }
 
-fn batch(payload: Payload) -> Batch {
+pub(super) fn batch(payload: Payload) -> Batch {
     Batch::new(payload, Context::default(), Receipt::none())
 }

@@ -8,6 +8,7 @@
 //! }
 //! ```
 
+mod accounts;
 mod bench;
 mod contract;
 mod fakes;
