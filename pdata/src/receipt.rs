@@ -122,8 +122,8 @@ impl Cell {
     }
 
     fn is_expired(&self) -> bool {
-        let gone = |recourse: &Box<dyn Recourse>| recourse.is_expired();
-        self.expired.load(Acquire) || self.recourse.as_ref().is_some_and(gone)
+        let recourse = self.recourse.as_deref();
+        self.expired.load(Acquire) || recourse.is_some_and(Recourse::is_expired)
     }
 
     fn settle(&self, outcome: Outcome) {

@@ -214,9 +214,9 @@ impl Failover {
             return end(held, &self.shutdown, refusal("shutting down"), out);
         }
         match self.room.put(held, Instant::now()) {
-            Ok(()) => {}
-            Err((held, Barred::Full)) => end(held, &self.full, refusal(NO_LEVEL), out),
-            Err((held, Barred::Tired)) => end(held, &self.exhausted, refusal(NO_LEVEL), out),
+            None => {}
+            Some((held, Barred::Full)) => end(held, &self.full, refusal(NO_LEVEL), out),
+            Some((held, Barred::Tired)) => end(held, &self.exhausted, refusal(NO_LEVEL), out),
         }
     }
 

@@ -53,15 +53,15 @@ impl Room {
         }
     }
 
-    /// Lets a batch wait that no level kept.
-    pub(super) fn put(&mut self, mut held: Held, now: Instant) -> Result<(), (Held, Barred)> {
+    /// Lets a batch wait that no level kept, or gives it back and says why it may not.
+    pub(super) fn put(&mut self, mut held: Held, now: Instant) -> Option<(Held, Barred)> {
         let known = held.since.is_some();
         let since = *held.since.get_or_insert(now);
         if now.saturating_duration_since(since) >= PATIENCE {
-            return Err((held, Barred::Tired));
+            return Some((held, Barred::Tired));
         }
         if !self.levels.admit(self.size(&held)) {
-            return Err((held, Barred::Full));
+            return Some((held, Barred::Full));
         }
         if known && std::mem::take(&mut self.scouting) {
             self.wait = self.wait.mul_f64(1.5).min(LONGEST_WAIT);
@@ -76,7 +76,7 @@ impl Room {
         } else {
             self.batches.push_back(held);
         }
-        Ok(())
+        None
     }
 
     /// When levels are to be tried next.
