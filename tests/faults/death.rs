@@ -21,7 +21,7 @@ fn killed(mode: Mode, rounds: u64) {
     let load = rig.load(&Pattern::default());
     for round in 0..rounds {
         std::thread::sleep(some_time(100..600));
-        if mode == Mode::Storage && round % 3 == 2 {
+        if mode == Mode::Storage && round % 2 == 1 {
             rig.catch_up();
         }
         rig.kill();

@@ -138,7 +138,7 @@ fn failing(id: &str, calls: &str, error: &str) {
     let mut failed = 0;
     for round in 0..few {
         std::thread::sleep(Duration::from_millis(300));
-        if round % 3 == 2 {
+        if round % 2 == 1 {
             rig.catch_up();
         }
         match Failing::start(&mut rig, calls, error) {
