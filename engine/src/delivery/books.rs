@@ -431,6 +431,16 @@ impl Charge {
         self.bytes += std::mem::take(&mut other.bytes);
     }
 
+    /// Has it stand for one request of so many bytes, whatever it was merged and cut from.
+    pub(super) fn reweigh(&mut self, bytes: usize) {
+        // What is new is added first, so that the sums never fall below what is inside.
+        self.books.requests.fetch_add(1, Relaxed);
+        self.books.bytes.fetch_add(bytes, Relaxed);
+        self.books.requests.fetch_sub(self.requests, Relaxed);
+        self.books.bytes.fetch_sub(self.bytes, Relaxed);
+        (self.requests, self.bytes) = (1, bytes);
+    }
+
     /// Counts it among the requests in flight, from its first attempt to its end.
     pub(super) fn fly(&mut self) {
         if !self.flying {

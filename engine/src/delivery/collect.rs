@@ -86,6 +86,11 @@ impl Collector {
         self.called.notify_one();
     }
 
+    /// Whether all that was put has been sent on.
+    pub(super) fn is_empty(&self) -> bool {
+        self.size.load(Acquire) == 0 && self.inbox.is_empty()
+    }
+
     /// Drops what lies in the inbox.
     pub(super) fn cut_off(&self, health: &Health) {
         while let Some(job) = self.inbox.pop() {
@@ -101,21 +106,22 @@ impl Collector {
                 self.add(&mut open, job, out);
             }
             let now = Instant::now();
-            let all = self.is_hurried() || self.prompt && !self.is_unanswered();
-            if all || open.values().any(|batch| batch.until <= now) {
-                for (_, due) in open.extract_if(|_, batch| all || batch.until <= now) {
+            let (all, prompt) = (self.is_hurried(), self.prompt && !self.is_unanswered());
+            let is_due =
+                |batch: &Open| all || batch.until <= now || prompt && !batch.receipt.is_none();
+            if open.values().any(is_due) {
+                for (_, due) in open.extract_if(|_, batch| is_due(batch)) {
                     self.send(due, out);
                 }
             }
-            let until = open.values().map(|batch| batch.until).min();
             // Nobody calls when an answer comes, so this looks for it.
-            let until = until.map(|at| {
-                if self.prompt {
-                    at.min(now + LOOK_AGAIN)
-                } else {
-                    at
-                }
-            });
+            let until = open
+                .values()
+                .map(|batch| match self.prompt && !batch.receipt.is_none() {
+                    true => batch.until.min(now + LOOK_AGAIN),
+                    false => batch.until,
+                });
+            let until = until.min();
             match until {
                 None => self.called.notified().await,
                 Some(until) => tokio::select! {

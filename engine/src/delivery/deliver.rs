@@ -1,5 +1,6 @@
 //! What a consumer does with one batch: the attempt, and what follows from how it went.
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use tidegate_component::{Delivered, ExportError};
@@ -132,6 +133,7 @@ impl Lane {
 
     /// Lets a batch wait for its next attempt, or drops it where there is none.
     pub(super) fn retry(&self, mut job: Job, asked: Option<Duration>, error: &str) {
+        self.stumbles.fetch_add(1, Relaxed);
         let Some(backoff) = &self.entrance.settings.retry else {
             self.health.failed(error, Fate::Dropping);
             job.dropped(Why::RetryOff, error, &self.health);

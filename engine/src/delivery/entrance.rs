@@ -128,13 +128,9 @@ impl Entrance {
         }
     }
 
-    /// Whether the oldest are to be dropped until the rest fits.
-    pub(super) fn is_over(&self) -> bool {
-        let Some(store) = &self.store else {
-            return false;
-        };
+    /// Whether the oldest give way to what is new.
+    pub(super) fn drops_oldest(&self) -> bool {
         self.settings.overflow == Overflow::DropOldest
-            && (self.books.is_over() || !store.has_room())
     }
 
     fn is_full(&self) -> bool {

@@ -80,6 +80,11 @@ impl Job {
         self.charge.size()
     }
 
+    /// Has it weigh what its record will weigh when it is read back.
+    pub(super) fn reweigh(&mut self) {
+        self.charge.reweigh(self.batch.payload().bytes());
+    }
+
     /// Ties it to a record on disk, which stands for it from here on.
     pub(super) fn store(&mut self, share: Share) {
         self.charge.store();

@@ -1,6 +1,8 @@
 //! The way of one signal's batches to one exporter: queue, consumers, attempts, waits.
 
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering::Acquire, Ordering::Release};
+use std::sync::atomic::{
+    AtomicU8, AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
+};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -39,6 +41,8 @@ pub(super) struct Lane {
     pub(super) waiting: Waiting,
     /// Calls that isolating bad records may cost; fewer while it finds no good ones.
     pub(super) patience: AtomicU32,
+    /// Attempts at which the peer failed without rejecting anything.
+    pub(super) stumbles: AtomicU64,
     pub(super) entrance: Entrance,
     handover: Handover<Job>,
     tasks: Tasks,
@@ -65,6 +69,7 @@ impl Lane {
             tasks,
             waiting: Waiting::default(),
             patience: AtomicU32::new(EXTRA_CALLS),
+            stumbles: AtomicU64::new(0),
             phase: AtomicU8::new(RUNNING),
             this: Weak::clone(this),
             name,
@@ -200,15 +205,21 @@ impl Lane {
     /// Delivers while the peer takes what it gets, then leaves the rest where it is safe.
     async fn drain_store(&self, store: &Store, deadline: Instant) {
         let books = &self.entrance.books;
+        // What a peer failed with or rejected long ago tells nothing of how it does now.
+        let away = !self.breaker.is_closed();
+        let stumbles = self.stumbles.load(Relaxed);
+        store.call();
         let emptied = async {
-            while self.health.error().is_none() {
-                let emptied = tokio::time::timeout(GLANCE, books.emptied());
-                if emptied.await.is_ok() {
+            while !away && self.stumbles.load(Relaxed) == stumbles {
+                let emptied = tokio::time::timeout(GLANCE, books.emptied()).await;
+                if emptied.is_ok() && store.is_replayed() {
                     return;
                 }
+                tokio::time::sleep(GLANCE).await;
             }
         };
         let _ = tokio::time::timeout_at(deadline, emptied).await;
+        self.gathered(deadline).await;
         self.phase.store(HALTED, Release);
         store.halt();
         self.cut_off();
@@ -219,6 +230,22 @@ impl Lane {
             }
         };
         let _ = tokio::time::timeout_at(deadline, landed).await;
+    }
+
+    /// Waits until what was to be merged is on its way to the disk.
+    async fn gathered(&self, deadline: Instant) {
+        let Some(collector) = &self.entrance.collector else {
+            return;
+        };
+        let gathered = async {
+            while !collector.is_empty() {
+                tokio::time::sleep(GLANCE).await;
+            }
+        };
+        if tokio::time::timeout_at(deadline, gathered).await.is_err() {
+            self.entrance.books.halt();
+            collector.cut_off(&self.health);
+        }
     }
 
     /// Drops all that no consumer has in hand.

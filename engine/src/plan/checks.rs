@@ -204,6 +204,34 @@ pub(super) fn storages(settings: &Settings, parts: &Parts, wired: &Wired, found:
     }
 }
 
+/// Warns where a queue on disk keeps nothing once the peer has failed.
+pub(super) fn retries(settings: &Settings, parts: &Parts, wired: &Wired, found: &mut Diagnostics) {
+    let ends: BTreeSet<_> = wired.graph.sinks.iter().map(|end| &end.id).collect();
+    for id in ends {
+        let Some(part) = parts.exporters.get(id) else {
+            continue;
+        };
+        let queue = part.keys.sending_queue.as_ref();
+        let on_disk =
+            queue.is_some_and(|queue| queue.storage.is_some() && queue.enabled != Some(false));
+        let retry = part.keys.retry_on_failure.as_ref();
+        if !on_disk || retry.and_then(|retry| retry.enabled) != Some(false) {
+            continue;
+        }
+        let key = "retry_on_failure";
+        let message = format!(
+            "the queue of `{id}` is on disk, but drops what the peer does not take at once: it does not retry"
+        );
+        let exporter = settings.exporters.get(id);
+        found.push(
+            Diagnostic::warning(Found::Conflict, message)
+                .path(format!("exporters::{id}::{key}"))
+                .at(exporter.map_or(Span::NONE, |exporter| exporter.node.nearest_span(key)))
+                .help("take `enabled: false` out to keep it until the peer is back"),
+        );
+    }
+}
+
 /// Finds what own metrics cannot be pushed by.
 pub(super) fn telemetry(settings: &Settings, found: &mut Diagnostics) {
     for error in crate::telemetry::check(&settings.service.telemetry) {

@@ -88,6 +88,7 @@ impl Plan {
             Ok(wired) => {
                 checks::promises(settings, &wired, found);
                 checks::storages(settings, &parts, &wired, found);
+                checks::retries(settings, &parts, &wired, found);
                 let promises = promises(&wired);
                 let listens = listens::addresses(settings, &parts);
                 Some(Self {

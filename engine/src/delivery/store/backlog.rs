@@ -31,10 +31,11 @@ pub(super) struct Range {
     pub(super) size: Depth,
 }
 
-/// A record with its own time.
+/// A record that is known by itself.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Resting {
     pub(super) position: Position,
+    pub(super) size: Depth,
     pub(super) failures: u32,
 }
 
@@ -47,7 +48,7 @@ pub(super) struct Backlog {
     reading: bool,
     resting: BTreeMap<(Instant, u64), Resting>,
     /// Records that processes died over.
-    suspects: VecDeque<Position>,
+    suspects: VecDeque<Resting>,
     /// Whether one of them is being delivered.
     suspect_is_out: bool,
 }
@@ -82,14 +83,19 @@ impl Backlog {
         }
         let resting = Resting {
             position,
+            size,
             failures: rest.failures,
         };
         self.resting.insert((rest.due, position.number()), resting);
     }
 
     /// Adds a record that processes died over.
-    pub(super) fn suspect(&mut self, position: Position) {
-        self.suspects.push_back(position);
+    pub(super) fn suspect(&mut self, position: Position, size: Depth) {
+        self.suspects.push_back(Resting {
+            position,
+            size,
+            failures: 0,
+        });
     }
 
     /// Whether new records must queue up behind those that are here.
@@ -118,13 +124,18 @@ impl Backlog {
         (first.key().0 <= now).then(|| first.remove())
     }
 
+    /// Takes a record whose time has not come, where none is left that has not failed.
+    pub(super) fn give_up(&mut self) -> Option<Resting> {
+        self.resting.pop_first().map(|(_, resting)| resting)
+    }
+
     /// When the next record's time comes.
     pub(super) fn due(&self) -> Option<Instant> {
         self.resting.first_key_value().map(|((due, _), _)| *due)
     }
 
     /// Takes a record that processes died over, unless one is out already.
-    pub(super) fn take_suspect(&mut self) -> Option<Position> {
+    pub(super) fn take_suspect(&mut self) -> Option<Resting> {
         if self.suspect_is_out {
             return None;
         }
@@ -133,7 +144,7 @@ impl Backlog {
         suspect
     }
 
-    /// A suspect has been delivered, or came back.
+    /// A suspect has been delivered, came back, or could not be read.
     pub(super) const fn suspect_is_back(&mut self) {
         self.suspect_is_out = false;
     }

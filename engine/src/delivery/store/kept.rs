@@ -109,6 +109,11 @@ impl Share {
         kept.store.leave(kept.size);
     }
 
+    /// Whether processes died over the record: it is alone in memory, and keeps its backoff there.
+    pub(in crate::delivery) fn is_suspect(&self) -> bool {
+        self.0.as_ref().is_some_and(|kept| kept.deaths > 0)
+    }
+
     /// Says how the record is to come back.
     pub(in crate::delivery) fn rest(&self, rest: Rest) {
         if let Some(kept) = &self.0 {
@@ -158,7 +163,9 @@ impl Drop for Kept {
         }
         match (spoiled, rest) {
             (false, _) => {}
-            (true, _) if self.deaths > 0 => backlog.suspect(self.position),
+            (true, _) if self.deaths > 0 => {
+                backlog.suspect(self.position, self.size);
+            }
             (true, Some(rest)) => backlog.rest(self.position, self.size, rest),
             (true, None) => backlog.add(self.position.number(), self.size),
         }

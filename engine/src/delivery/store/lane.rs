@@ -6,7 +6,7 @@ use tidegate_journal::{Position, Refused};
 use tokio::time::Instant;
 
 use super::reader::PROBE_EVERY;
-use super::{Gate, Outlet, Rest, Store};
+use super::{Gate, Outlet, Rest, Share, Store};
 use crate::delivery::attempt::chain;
 use crate::delivery::books::Why;
 use crate::delivery::entrance::Entrance;
@@ -42,7 +42,8 @@ impl Lane {
         let Some(store) = &self.entrance.store else {
             return Some(job);
         };
-        if job.is_awaited() || !self.is_draining() && !store.is_crowded() {
+        let stays = job.is_awaited() || job.share().is_some_and(Share::is_suspect);
+        if stays || !self.is_draining() && !store.is_crowded() {
             return Some(job);
         }
         // A record that waits for the breaker goes on as soon as the peer is back.
@@ -98,7 +99,10 @@ pub(in crate::delivery) fn arrived(
         Ok(position) => position,
         Err(refused) => {
             let error = chain(&refused);
-            if !matches!(refused, Refused::Full(_)) {
+            if matches!(refused, Refused::Full(_)) {
+                // The reader drops the oldest, where that is wanted.
+                store.call();
+            } else {
                 tracing::debug!(exporter = outlet.name(), error, "a batch was not written");
             }
             job.dropped(why(&refused), &error, outlet.health());

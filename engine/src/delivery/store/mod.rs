@@ -67,6 +67,8 @@ pub(super) struct Store {
     batches: AtomicUsize,
     /// Rung when the reader may have something to do.
     called: Notify,
+    /// Whether what former lives left has been read to its end.
+    replayed: AtomicBool,
     /// Whether batches are left on disk from here on.
     halted: AtomicBool,
 }
@@ -119,6 +121,7 @@ impl Store {
             resident: around.shared.value(Resident::default),
             batches: AtomicUsize::new(0),
             called: Notify::new(),
+            replayed: AtomicBool::new(false),
             halted: AtomicBool::new(false),
         });
         store.publish(&around.metrics);
@@ -154,9 +157,10 @@ impl Store {
     /// writes.
     pub(super) fn append(
         &self,
-        job: Job,
+        mut job: Job,
         then: impl FnOnce(Job, Result<Position, Refused>) + Send + 'static,
     ) {
+        job.reweigh();
         let segments = job.batch().payload().segments();
         let draft = Draft {
             payload: segments
@@ -222,6 +226,11 @@ impl Store {
 
     fn is_halted(&self) -> bool {
         self.halted.load(Acquire)
+    }
+
+    /// Whether what former lives left has been read to its end, and is in the books.
+    pub(super) fn is_replayed(&self) -> bool {
+        self.replayed.load(Acquire)
     }
 
     /// Whether no batch of the log is in memory.

@@ -1,13 +1,14 @@
 //! Brings back what is on disk alone, as there is room for it.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Release;
 use std::time::Duration;
 
 use tidegate_journal::{Cursor, Log, Position, ReadError, Record};
 use tidegate_pdata::{Batch, Budget, Context, MalformedRequest, Payload, Receipt, Signal};
 use tokio::time::Instant;
 
-use super::backlog::Range;
+use super::backlog::{Range, Resting};
 use super::{Outlet, READ, Share, Store};
 use crate::delivery::books::{Books, End, Why};
 use crate::delivery::job::{Job, QUEUE_FULL};
@@ -23,6 +24,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 pub(super) const PROBE_EVERY: Duration = Duration::from_millis(100);
 /// How often the reader looks for room that others make.
 const ROOM_EVERY: Duration = Duration::from_millis(20);
+/// How long a disk that was full may take to find the room that was made.
+const AFTER_FULL: Duration = Duration::from_millis(250);
 /// How long the reader waits after the file system failed.
 const AFTER_FAULT: Duration = Duration::from_secs(1);
 
@@ -35,6 +38,10 @@ pub(in crate::delivery) struct Reader {
     source: Option<Source>,
     /// When to look next how old the oldest records are.
     look: Instant,
+    /// Files removed before the oldest were dropped for the disk to have room.
+    removed: Option<u64>,
+    /// Until when enough has been dropped for that.
+    relieved: Instant,
 }
 
 /// A stretch of the log that is being read.
@@ -83,6 +90,8 @@ impl Reader {
         Some(Self {
             source: Some(Source::new(log.replay(), None, &log)),
             look: Instant::now(),
+            removed: None,
+            relieved: Instant::now(),
             store: Arc::clone(store),
             outlet,
             log,
@@ -169,7 +178,7 @@ impl Reader {
     async fn rested(&mut self) -> bool {
         let rested = self.store.backlog().rested(Instant::now());
         if let Some(rested) = rested {
-            self.one(rested.position, rested.failures).await;
+            self.one(rested, false).await;
         }
         rested.is_some()
     }
@@ -178,7 +187,7 @@ impl Reader {
     async fn read(&mut self, records: usize) -> Option<Duration> {
         let Some(source) = self.source.take().or_else(|| self.next_source()) else {
             let suspect = self.store.backlog().take_suspect()?;
-            self.one(suspect, 0).await;
+            self.one(suspect, true).await;
             return Some(Duration::ZERO);
         };
         let (source, chunk) = self.chunk(source, records).await?;
@@ -218,25 +227,38 @@ impl Reader {
                 // What was being read comes back with the next process.
                 tracing::error!(exporter = self.outlet.name(), %fault, "reading the queue failed");
                 self.store.backlog().finish(None);
+                self.store.replayed.store(true, Release);
                 None
             }
         }
     }
 
     /// Reads one record and hands it out.
-    async fn one(&self, position: Position, failures: u32) {
-        let (log, signal) = (self.log.clone(), self.store.signal);
+    async fn one(&mut self, known: Resting, is_suspect: bool) {
+        let (log, signal, position) = (self.log.clone(), self.store.signal, known.position);
+        let quarantined = quarantined(&self.log);
         let budget = Arc::clone(&self.store.budget);
         let reading = tokio::task::spawn_blocking(move || {
             let record = log.read(position)?;
             Ok::<_, ReadError>(Found::new(record, signal, &budget))
         });
         match reading.await {
-            Ok(Ok(found)) => self.hand_out(found, true, failures),
-            Ok(Err(fault)) => self.report(&fault).await,
+            Ok(Ok(found)) => return self.hand_out(found, true, known.failures),
+            Ok(Err(ReadError::Io(fault))) => self.report(&fault.into()).await,
+            Ok(Err(ReadError::Damaged | ReadError::Gone)) => {
+                self.quarantined(known.size);
+                // It is in the books already, unlike what is found while former lives are read.
+                if let Some(source) = &mut self.source {
+                    source.quarantined += self::quarantined(&self.log) - quarantined;
+                }
+            }
             Err(fault) => {
                 tracing::error!(exporter = self.outlet.name(), %fault, "reading the queue failed");
             }
+        }
+        if is_suspect {
+            self.store.backlog().suspect_is_back();
+            self.store.call();
         }
     }
 
@@ -244,7 +266,7 @@ impl Reader {
     fn hand_out(&self, found: Found, now: bool, failures: u32) {
         let store = &self.store;
         if !now {
-            store.backlog().suspect(found.position);
+            store.backlog().suspect(found.position, found.size);
             return;
         }
         let mut charge = store.books.recall(found.size);
@@ -257,6 +279,9 @@ impl Reader {
                     .health()
                     .lost(Why::Damaged, found.size.items, &error);
                 charge.end(End::Dropped(Why::Damaged));
+                if found.deaths > 0 {
+                    store.backlog().suspect_is_back();
+                }
                 return;
             }
         };
@@ -291,6 +316,7 @@ impl Reader {
             }
             None => {
                 self.tell_stretches(source.stretches);
+                self.store.replayed.store(true, Release);
                 let items = quarantined(&self.log).saturating_sub(source.quarantined);
                 let items = usize::try_from(items).unwrap_or(usize::MAX);
                 let missing = Depth {
@@ -304,6 +330,11 @@ impl Reader {
         if missing == Depth::default() || source.faulty {
             return;
         }
+        self.quarantined(missing);
+    }
+
+    /// Ends what the log has put into quarantine.
+    fn quarantined(&self, missing: Depth) {
         let error = "their bytes are damaged, or processes died over them; they are in quarantine";
         self.outlet
             .health()
@@ -328,30 +359,72 @@ impl Reader {
 
     /// Drops the oldest records while there are more than the queue may hold.
     async fn evict(&mut self) {
-        while self.outlet.entrance().is_over() {
-            let Some(mut source) = self.source.take().or_else(|| self.next_source()) else {
-                return;
+        let mut file = None;
+        while self.is_over() {
+            let Some(source) = self.source.take().or_else(|| self.next_source()) else {
+                let Some(failed) = self.store.backlog().give_up() else {
+                    return;
+                };
+                self.push_out(failed.position, failed.size);
+                continue;
             };
-            // Those of former lives are counted as they are read.
-            if source.range.is_none() {
-                source.quarantined = quarantined(&self.log);
-            }
             let Some((source, chunk)) = self.chunk(source, 1).await else {
                 return;
             };
             let source = self.source.insert(source);
+            for found in &chunk.found {
+                source.account(found, &self.store.books);
+            }
+            let mut ended = false;
             for found in chunk.found {
-                source.account(&found, &self.store.books);
-                self.log.mark(found.position);
-                let health = self.outlet.health();
-                health.lost(Why::QueueFull, found.size.items, QUEUE_FULL);
-                let charge = self.store.books.recall(found.size);
-                charge.end(End::Dropped(Why::QueueFull));
+                let of = found.position.number() >> 32;
+                ended |= file.replace(of).is_some_and(|last| last != of);
+                self.push_out(found.position, found.size);
+            }
+            if ended {
+                // Only then is it seen whether the file has gone.
+                self.flush().await;
             }
             if chunk.ended {
                 self.conclude();
             }
         }
+    }
+
+    /// Whether the oldest are to be dropped until the rest fits.
+    fn is_over(&mut self) -> bool {
+        let entrance = self.outlet.entrance();
+        if !entrance.drops_oldest() {
+            return false;
+        }
+        if self.store.has_room() || Instant::now() < self.relieved {
+            self.removed = None;
+            return entrance.books.is_over();
+        }
+        // A disk has room again when a file has gone, though it takes a moment to be seen.
+        let now = self.log.counts().removed_segments;
+        if now == *self.removed.get_or_insert(now) {
+            return true;
+        }
+        self.relieved = Instant::now() + AFTER_FULL;
+        entrance.books.is_over()
+    }
+
+    /// Drops a record for others to have its room.
+    fn push_out(&self, position: Position, size: Depth) {
+        self.log.mark(position);
+        self.outlet
+            .health()
+            .lost(Why::QueueFull, size.items, QUEUE_FULL);
+        let charge = self.store.books.recall(size);
+        charge.end(End::Dropped(Why::QueueFull));
+    }
+
+    /// Waits until the log has done what follows from the marks.
+    async fn flush(&self) {
+        let storage = Arc::clone(&self.store.storage);
+        // A panic there costs no more than records that need not have been dropped.
+        let _ = tokio::task::spawn_blocking(move || storage.flush()).await;
     }
 
     /// Gives back what was not read.

@@ -1,5 +1,9 @@
 //! Queues on disk: what is told durable arrives, whatever becomes of the peer and the process.
 
+mod books;
+mod ends;
+mod random;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Mutex;
