@@ -102,6 +102,7 @@ impl Items {
 }
 
 #[cfg(test)]
+#[allow(clippy::single_range_in_vec_init)] // lists of ranges, some of one
 mod tests {
     use super::*;
 

@@ -9,7 +9,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use tidegate_component::testing::{read, realistic};
-use tidegate_component::{AnyExporter, BuildContext, ComponentConfig, Position};
+use tidegate_component::{AnyExporter, BuildContext, ComponentConfig, Portion, Position};
 use tidegate_exporters::object_storage::Config;
 use tidegate_pdata::{Batch, Context, Receipt, Signal};
 use tokio::time::Instant;
@@ -71,7 +71,7 @@ async fn run(signal: Signal, keys: &str) -> Figures {
     let began = cpu();
     for (position, payload) in payloads.into_iter().enumerate() {
         let batch = Batch::new(payload, Context::default(), Receipt::none());
-        let added = lake.add(Position(position as u64), &batch);
+        let added = lake.add(&Portion::whole(Position(position as u64), &batch));
         assert!(added.is_ok_and(|delivered| delivered.rejected == 0));
     }
     let filled = cpu();

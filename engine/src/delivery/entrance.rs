@@ -77,7 +77,7 @@ impl Entrance {
         let recourse = recourse && self.store.is_none();
         // A record on disk answers for it, but not before it is written.
         let answers = self.settings.carries || self.store.is_some();
-        if !answers && !(recourse && next.tries_soon()) {
+        if !(answers || recourse && next.tries_soon()) {
             batch.receipt_mut().settle_in_place(&Outcome::TakenOver);
         } else if recourse {
             charge.goes_elsewhere();

@@ -59,9 +59,9 @@ fn what_is_marked_while_the_rest_is_unread_takes_nothing_with_it() {
         process.put(number, &[3_000]);
     }
     let mut next = process.after_kill(small_segments());
-    let mut cursor = next.log.replay();
+    let cursor = next.log.replay();
     let mut read = Vec::new();
-    while let Some(record) = cursor.next() {
+    for record in cursor {
         let record = record.unwrap();
         read.push(number_of(&record));
         next.log.mark(record.position);
