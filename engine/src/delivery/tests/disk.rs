@@ -123,11 +123,15 @@ impl Life {
 
 /// Looks until there is something; the log works on a thread of its own, whose time does not stop.
 async fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
-    for _ in 0..200_000 {
+    for round in 0..200_000 {
         if let Some(found) = look() {
             return found;
         }
-        std::thread::yield_now();
+        match round {
+            0..10_000 => std::thread::yield_now(),
+            // On a busy machine the log gets no turn otherwise.
+            _ => std::thread::sleep(Duration::from_micros(50)),
+        }
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     panic!("it does not come")
