@@ -7,6 +7,7 @@
 
 mod batch;
 mod budget;
+pub mod compose;
 mod context;
 mod door;
 pub mod json;
