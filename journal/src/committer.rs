@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -187,6 +187,8 @@ pub(crate) struct Committer {
     receiver: Receiver<Command>,
     writers: Vec<Option<Writer>>,
     last_sync: Instant,
+    /// When the last group of records began.
+    last_group: Option<Instant>,
     /// Groups since a segment last was worth rewriting.
     impatience: u32,
 }
@@ -207,6 +209,7 @@ impl Committer {
             receiver,
             writers: Vec::new(),
             last_sync: Instant::now(),
+            last_group: None,
             impatience: 0,
         }
     }
@@ -265,32 +268,37 @@ impl Committer {
         let Some(first) = first else {
             return;
         };
+        if wait {
+            self.pace();
+        }
+        let began = Instant::now();
         self.take(first, group);
-        let window = self.directory.options.group_commit;
-        let until = (!window.is_zero() && wait).then(|| Instant::now() + window);
         while !group.closing && !self.is_full(group) {
-            match self.next(until.filter(|_| !group.appends.is_empty())) {
-                Some(command) => self.take(command, group),
-                None => return,
+            match self.receiver.try_recv() {
+                Ok(command) => self.take(command, group),
+                Err(_) => break,
             }
+        }
+        if !group.appends.is_empty() {
+            self.last_group = Some(began);
+        }
+    }
+
+    /// Keeps groups as far apart as `group_commit` says, so that what comes meanwhile shares a sync.
+    ///
+    /// It sleeps rather than looking at each command as it comes, which would cost a wake-up for
+    /// every one of them.
+    fn pace(&self) {
+        let window = self.directory.options.group_commit;
+        let next = self.last_group.map(|last| last + window);
+        if let Some(left) = next.and_then(|next| next.checked_duration_since(Instant::now())) {
+            std::thread::sleep(left);
         }
     }
 
     fn is_full(&self, group: &Group) -> bool {
         let alone = self.directory.options.fsync == Fsync::Always;
         group.bytes >= GROUP || alone && !group.appends.is_empty()
-    }
-
-    /// The next command that is there, or that comes before the group's window is over.
-    fn next(&self, until: Option<Instant>) -> Option<Command> {
-        match self.receiver.try_recv() {
-            Ok(command) => Some(command),
-            Err(TryRecvError::Disconnected) => None,
-            Err(TryRecvError::Empty) => {
-                let left = until?.checked_duration_since(Instant::now())?;
-                self.receiver.recv_timeout(left).ok()
-            }
-        }
     }
 
     /// Waits for a command, for the next sync to be due, or a pause that is long enough to tidy.

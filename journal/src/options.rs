@@ -23,7 +23,8 @@ pub struct Options {
     pub max_age: Option<Duration>,
     /// When records are on stable storage.
     pub fsync: Fsync,
-    /// How long a group waits for more records after its first.
+    /// The least time between the beginnings of two groups: what comes meanwhile shares a sync.
+    /// A record that comes after a pause waits for nobody.
     pub group_commit: Duration,
     /// Bytes that a segment is made for: 64 KiB to 2 GiB.
     pub segment_size: u64,
@@ -48,7 +49,7 @@ impl Default for Options {
             max_size: None,
             max_age: None,
             fsync: Fsync::Group,
-            group_commit: Duration::ZERO,
+            group_commit: Duration::from_millis(1),
             segment_size: 64 << 20,
             max_deaths: 3,
             wall,

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{
     AtomicBool, AtomicU8, AtomicUsize, Ordering::AcqRel, Ordering::Acquire, Ordering::Release,
 };
+use std::task::Waker;
 use std::time::Duration;
 
 use smallvec::SmallVec;
@@ -96,6 +97,8 @@ struct Cell {
     /// Whether the sender has been answered without an outcome.
     expired: AtomicBool,
     done: Notify,
+    /// Whom to wake who watches and waits for nothing.
+    watcher: Option<Waker>,
     /// Who hears the outcome where no sender waits for it here.
     recourse: Option<Box<dyn Recourse>>,
 }
@@ -110,13 +113,14 @@ impl Drop for Cell {
 }
 
 impl Cell {
-    fn open(recourse: Option<Box<dyn Recourse>>) -> Self {
+    fn open(recourse: Option<Box<dyn Recourse>>, watcher: Option<Waker>) -> Self {
         Self {
             open: AtomicUsize::new(1),
             worst: AtomicU8::new(0),
             failure: Mutex::new(None),
             expired: AtomicBool::new(false),
             done: Notify::new(),
+            watcher,
             recourse,
         }
     }
@@ -137,6 +141,9 @@ impl Cell {
         self.worst.fetch_max(rank, AcqRel);
         if self.open.fetch_sub(1, AcqRel) == 1 {
             self.done.notify_one();
+            if let Some(watcher) = &self.watcher {
+                watcher.wake_by_ref();
+            }
         }
     }
 
@@ -197,14 +204,14 @@ impl Receipt {
     /// A receipt for one request, and the end on which its sender waits.
     #[must_use]
     pub fn new() -> (Self, Pending) {
-        let cell = Arc::new(Cell::open(None));
+        let cell = Arc::new(Cell::open(None, None));
         (Self::of(Arc::clone(&cell)), Pending(cell))
     }
 
     /// A receipt that somebody follows up who sends the batch elsewhere where it is not kept.
     #[must_use]
     pub fn with_recourse(recourse: Box<dyn Recourse>) -> Self {
-        Self::of(Arc::new(Cell::open(Some(recourse))))
+        Self::of(Arc::new(Cell::open(Some(recourse), None)))
     }
 
     fn of(cell: Arc<Cell>) -> Self {
@@ -224,15 +231,16 @@ impl Receipt {
 
     /// Adds a share for whoever passes the batch on and wants to see when it is answered for.
     ///
-    /// It is no sender: what the senders do decides whether the batch expires. None where there
-    /// is no sender.
-    pub fn watch(&mut self) -> Option<Pending> {
+    /// `waker` is woken then, on the thread that settles. It is no sender: what the senders do decides
+    /// whether the batch expires. None where there is no sender.
+    pub fn watch(&mut self, waker: &Waker) -> Option<Pending> {
         if self.is_none() {
             return None;
         }
-        let (own, pending) = Self::new();
+        let cell = Arc::new(Cell::open(None, Some(waker.clone())));
+        let pending = Pending(Arc::clone(&cell));
         pending.expire();
-        self.append(own);
+        self.append(Self::of(cell));
         Some(pending)
     }
 
@@ -351,14 +359,14 @@ mod tests {
     #[test]
     fn watcher_sees_the_answer_and_keeps_nothing_from_expiring() {
         let (mut receipt, sender) = Receipt::new();
-        let watcher = receipt.watch().unwrap();
+        let watcher = receipt.watch(Waker::noop()).unwrap();
         assert!(!receipt.is_expired());
         sender.expire();
         assert!(receipt.is_expired());
         assert_eq!(watcher.now(), None);
         receipt.settle(&Outcome::Durable);
         assert_eq!(watcher.now(), Some(Outcome::Durable));
-        assert!(Receipt::none().watch().is_none());
+        assert!(Receipt::none().watch(Waker::noop()).is_none());
     }
 
     #[derive(Debug)]
@@ -396,7 +404,7 @@ mod tests {
         let (second, _) = noted(true);
         first.append(second);
         assert!(first.has_recourse() && !first.is_expired());
-        let _watcher = first.watch();
+        let _watcher = first.watch(Waker::noop());
         assert!(first.has_recourse());
         let (sender, _pending) = Receipt::new();
         first.append(sender);

@@ -7,13 +7,14 @@ use std::collections::HashMap;
 use std::sync::atomic::{
     AtomicBool, AtomicUsize, Ordering::AcqRel, Ordering::Acquire, Ordering::Release,
 };
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Wake;
 
 use crossbeam_queue::SegQueue;
 use tidegate_component::delivery::Sizer;
 use tidegate_pdata::{Batch, Context, Payload, Pending, Receipt};
 use tokio::sync::Notify;
-use tokio::time::{Duration, Instant};
+use tokio::time::Instant;
 
 use super::books::{Charge, Why};
 use super::entrance::Next;
@@ -21,9 +22,6 @@ use super::health::Health;
 use super::job::{Job, SHUTTING_DOWN};
 use super::pieces::{front, measure};
 use super::settings::Batching;
-
-/// How often the collector looks whether the batch that it sent last has been answered for.
-const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 /// The inbox of the task that merges.
 #[derive(Debug)]
@@ -33,11 +31,21 @@ pub(super) struct Collector {
     /// The size of all that was put and is not sent on yet.
     size: AtomicUsize,
     hurry: AtomicBool,
-    called: Notify,
+    called: Arc<Call>,
     /// Whether a batch goes as soon as the one before has been answered for, as senders wait.
     prompt: bool,
     /// The last batch that was sent on, while senders wait for what becomes of it.
     unanswered: Mutex<Option<Pending>>,
+}
+
+/// Rung when the task may have something to do.
+#[derive(Debug, Default)]
+struct Call(Notify);
+
+impl Wake for Call {
+    fn wake(self: Arc<Self>) {
+        self.0.notify_one();
+    }
 }
 
 /// The values of the partition's keys: none where a client sent no such key.
@@ -62,7 +70,7 @@ impl Collector {
             inbox: SegQueue::new(),
             size: AtomicUsize::new(0),
             hurry: AtomicBool::new(false),
-            called: Notify::new(),
+            called: Arc::default(),
             prompt,
             unanswered: Mutex::default(),
         }
@@ -76,14 +84,14 @@ impl Collector {
         let fills = before < self.settings.min && before + size >= self.settings.min;
         // Kept apart by key, no sum tells which batch is full.
         if before == 0 || fills || !self.settings.keys.is_empty() || self.is_hurried() {
-            self.called.notify_one();
+            self.called.0.notify_one();
         }
     }
 
     /// Lets nothing wait any more.
     pub(super) fn hurry(&self) {
         self.hurry.store(true, Release);
-        self.called.notify_one();
+        self.called.0.notify_one();
     }
 
     /// Whether all that was put has been sent on.
@@ -114,19 +122,11 @@ impl Collector {
                     self.send(due, out);
                 }
             }
-            // Nobody calls when an answer comes, so this looks for it.
-            let until = open
-                .values()
-                .map(|batch| match self.prompt && !batch.receipt.is_none() {
-                    true => batch.until.min(now + LOOK_AGAIN),
-                    false => batch.until,
-                });
-            let until = until.min();
-            match until {
-                None => self.called.notified().await,
+            match open.values().map(|batch| batch.until).min() {
+                None => self.called.0.notified().await,
                 Some(until) => tokio::select! {
                     () = tokio::time::sleep_until(until) => {}
-                    () = self.called.notified() => {}
+                    () = self.called.0.notified() => {}
                 },
             }
         }
@@ -226,7 +226,7 @@ impl Collector {
             ..
         } = batch;
         if self.prompt {
-            *self.unanswered() = receipt.watch();
+            *self.unanswered() = receipt.watch(&Arc::clone(&self.called).into());
         }
         out.submit(Job::new(Batch::new(payload, context, receipt), charge));
     }

@@ -11,6 +11,9 @@ use tidegate_journal::{self as journal, MAX_SEGMENT, MIN_SEGMENT, Options};
 
 use super::{FileStorage, Settings};
 
+/// The longest that senders may be made to wait for others.
+const LONGEST_GROUP: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// Keeps sending queues on disk: what is in them survives a restart, a crash and a loss of power.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -29,7 +32,8 @@ pub struct Config {
     fsync: Fsync,
     /// How often data is synced where `fsync` is `interval`.
     fsync_interval: Duration,
-    /// How long a request waits for others to share its sync with.
+    /// The least time between two syncs, so that requests that come close together share one; a request that
+    /// comes after a pause waits for nobody.
     group_commit: Duration,
     /// Bytes that all files may take, with the room that is set aside; unset is without a bound.
     max_size: Option<ByteSize>,
@@ -93,7 +97,7 @@ impl Default for Config {
             timeout: Duration::from_secs(1),
             fsync: Fsync::Mode(Mode::Group),
             fsync_interval: Duration::from_secs(1),
-            group_commit: Duration::from_secs(0),
+            group_commit: Duration::from_millis(1),
             max_size: None,
             max_age: None,
             segment_size: ByteSize::mib(64),
@@ -149,6 +153,11 @@ impl Config {
                 BuildError::at("max_age", message).remedy("take it out to keep data for ever")
             );
         }
+        let group_commit: std::time::Duration = self.group_commit.into();
+        if group_commit > LONGEST_GROUP {
+            let error = BuildError::at("group_commit", "every sender would wait so long");
+            return Err(error.remedy("write 1s at the most; 1ms is the default"));
+        }
         let fsync = match self.fsync {
             Fsync::Switch(true) | Fsync::Mode(Mode::Group) => journal::Fsync::Group,
             Fsync::Mode(Mode::Always) => journal::Fsync::Always,
@@ -165,7 +174,7 @@ impl Config {
             // The queue looks at ages itself, since it has to account for what it drops.
             max_age: None,
             fsync,
-            group_commit: self.group_commit.into(),
+            group_commit,
             segment_size: segment,
             ..Options::default()
         })

@@ -117,6 +117,10 @@ fn sizes_and_times_that_make_no_sense_are_refused() {
         "fsync_interval: must be more than zero"
     );
     assert_eq!(
+        fault("{group_commit: 1m}"),
+        "group_commit: every sender would wait so long"
+    );
+    assert_eq!(
         fault("{directory_permissions: '0999'}"),
         "directory_permissions: \"0999\" is no mode of a directory"
     );

@@ -51,6 +51,39 @@ fn many_threads_append_and_the_next_process_reads_all() {
     assert_eq!(log.replay().count(), 0);
 }
 
+#[test]
+fn records_that_come_close_together_share_a_sync_and_the_first_waits_for_nobody() {
+    let place = tempfile::tempdir().unwrap();
+    let options = Options {
+        group_commit: Duration::from_secs(3),
+        ..small_segments()
+    };
+    let journal = Journal::open(&place.path().join("queue"), options).unwrap();
+    let log = journal.log("otlp-traces").unwrap();
+    let (sender, answers) = mpsc::channel();
+    let append = |number| {
+        let sender = sender.clone();
+        log.append(draft(number, &[100]), move |answer| {
+            sender
+                .send(answer.map(|position| position.number()))
+                .unwrap();
+        });
+    };
+    let since = std::time::Instant::now();
+    append(0);
+    answers.recv().unwrap().unwrap();
+    assert!(since.elapsed() < Duration::from_secs(3));
+    let before = log.counts().syncs;
+    for number in 1..20 {
+        append(number);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    for _ in 1..20 {
+        answers.recv().unwrap().unwrap();
+    }
+    assert_eq!(log.counts().syncs, before + 1);
+}
+
 /// A segment that a killed process left has no footer: only reading on tells what else is in it.
 #[test]
 fn what_is_marked_while_the_rest_is_unread_takes_nothing_with_it() {

@@ -14,6 +14,7 @@ mod tests;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::task::Waker;
 
 use hashbrown::HashMap;
 use tidegate_component::metrics::{Counter, Gauge, Histogram};
@@ -23,9 +24,6 @@ use tokio::time::{Duration, Instant};
 
 pub use config::Config;
 
-/// How often a batch looks whether the one before it has been answered for.
-const LOOK_AGAIN: Duration = Duration::from_millis(1);
-
 /// What one worker's instance collects, by the client metadata that keeps batches apart.
 struct Batcher {
     limits: Limits,
@@ -34,6 +32,8 @@ struct Batcher {
     groups: HashMap<Key, Group, foldhash::fast::RandomState>,
     metrics: Metrics,
     over_cardinality: Reason,
+    /// Has `flush` called when a batch has been answered for.
+    waker: Waker,
 }
 
 #[derive(Clone, Copy)]
@@ -73,6 +73,8 @@ struct Group {
     due: Option<Instant>,
     /// The last batch that was sent, while senders wait for what becomes of it.
     unanswered: Option<Pending>,
+    /// Has `flush` called once it has been answered for.
+    waker: Waker,
 }
 
 impl Batcher {
@@ -93,6 +95,7 @@ impl Batcher {
             groups: HashMap::default(),
             metrics: Metrics::new(cx),
             over_cardinality: cx.reason("metadata_cardinality_limit"),
+            waker: cx.waker.clone(),
         }
     }
 
@@ -131,7 +134,7 @@ impl Batcher {
             return false;
         }
         self.cardinality.gauge.add(1);
-        let group = Group::new(signal, self.common(key));
+        let group = Group::new(signal, self.common(key), self.waker.clone());
         self.groups.insert(key.clone(), group);
         true
     }
@@ -166,8 +169,7 @@ impl Processor for Batcher {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let groups = self.groups.values();
-        groups.filter_map(|group| group.deadline(self.limits)).min()
+        self.groups.values().filter_map(|group| group.due).min()
     }
 
     fn flush(&mut self, now: Instant, out: &mut Outbox) {
@@ -197,13 +199,14 @@ impl Drop for Batcher {
 }
 
 impl Group {
-    fn new(signal: Signal, context: Context) -> Self {
+    fn new(signal: Signal, context: Context, waker: Waker) -> Self {
         Self {
             payload: Payload::empty(signal),
             context,
             receipt: Receipt::none(),
             due: None,
             unanswered: None,
+            waker,
         }
     }
 
@@ -240,16 +243,6 @@ impl Group {
         pending.is_some_and(|pending| pending.now().is_none())
     }
 
-    /// When to look at it next.
-    fn deadline(&self, limits: Limits) -> Option<Instant> {
-        let due = self.due?;
-        // Nobody calls when an answer comes, so this looks for it.
-        match limits.carries {
-            true => Some(due.min(Instant::now() + LOOK_AGAIN)),
-            false => Some(due),
-        }
-    }
-
     fn send_by_timeout(&mut self, limits: Limits, metrics: &Metrics, out: &mut Outbox) {
         if !self.payload.is_empty() {
             self.send(0, limits, (metrics, &metrics.by_timeout), out);
@@ -280,7 +273,7 @@ impl Group {
                 None => std::mem::take(&mut self.receipt),
             };
             if limits.carries {
-                self.unanswered = receipt.watch();
+                self.unanswered = receipt.watch(&self.waker);
             }
             sent.add(1);
             metrics.size.observe(piece.items() as f64);
