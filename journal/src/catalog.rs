@@ -101,6 +101,8 @@ pub(crate) struct Segment {
     pub(crate) rewrite_after: u64,
     /// Whether something in it could not be read or rescued, so that the file must stay.
     pub(crate) pinned: bool,
+    /// Shared by those who read its file, which must then not become another segment's.
+    pub(crate) lease: Arc<()>,
 }
 
 impl Segment {
@@ -120,6 +122,7 @@ impl Segment {
             counted_by_cursor: false,
             rewrite_after: 0,
             pinned: false,
+            lease: Arc::default(),
         }
     }
 
@@ -132,6 +135,11 @@ impl Segment {
                 .ok()
                 .map(|at| moved[at].1),
         }
+    }
+
+    /// Whether its file has this size, as it was made, and nobody reads it.
+    pub(crate) fn is_reusable(&self, size: u64) -> bool {
+        self.size == size && self.moved.is_none() && Arc::strong_count(&self.lease) == 1
     }
 
     pub(crate) fn is_spent(&self) -> bool {
@@ -151,6 +159,8 @@ pub(crate) struct Found {
     pub(crate) offset: u64,
     pub(crate) generation: u32,
     pub(crate) file: Option<Arc<dyn File>>,
+    /// Keeps the file what it is.
+    pub(crate) _lease: Arc<()>,
 }
 
 /// What a mark changed.
@@ -210,6 +220,7 @@ impl Catalog {
             offset: u64::from(segment.offset(position)?),
             generation: segment.generation,
             file: segment.file.clone(),
+            _lease: Arc::clone(&segment.lease),
         })
     }
 

@@ -349,6 +349,7 @@ impl Committer {
         for writer in self.writers.iter_mut().flatten() {
             writer.write_marks();
             writer.remove_spent();
+            writer.drop_spare(false);
             if rewrites && let Some(segment) = writer.takes_rewrite() {
                 rewrite(writer.log(), segment);
             }

@@ -39,6 +39,8 @@ struct Reading {
     /// Where it is the first to read a segment of a former life: what it has found so far.
     seen: Option<Bits>,
     damaged: bool,
+    /// Keeps the file what it is.
+    _lease: Arc<()>,
 }
 
 impl Cursor {
@@ -71,7 +73,7 @@ impl Cursor {
             let counts = segment.state == State::Unread && !segment.counted_by_cursor;
             let end = (segment.state != State::Unread).then_some(segment.end);
             let (settled, generation) = (segment.settled, segment.generation);
-            let file = segment.file.clone();
+            let (file, lease) = (segment.file.clone(), Arc::clone(&segment.lease));
             if counts {
                 segment.counted_by_cursor = true;
                 (segment.data, segment.live) = (0, 0);
@@ -93,6 +95,7 @@ impl Cursor {
                 scanner,
                 seen: counts.then(Bits::default),
                 damaged: false,
+                _lease: lease,
             });
             return Some(reading.map_err(|error| (number, error)));
         }

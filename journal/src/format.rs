@@ -5,8 +5,9 @@
 use bytes::Bytes;
 use crc32c::{crc32c, crc32c_append};
 
-/// The version of the format that this build writes and reads.
-pub(crate) const VERSION: u16 = 1;
+/// The version of the format that this build writes; it reads that before as well, whose segments
+/// end with their footer right behind the last record.
+pub(crate) const VERSION: u16 = 2;
 
 /// Bytes before the first record of a segment.
 pub(crate) const SEGMENT_HEADER: usize = 64;
@@ -75,7 +76,7 @@ impl SegmentHeader {
             return Ok(None);
         }
         let version = u16::from_le_bytes(array(bytes, 8));
-        if version != VERSION {
+        if !(1..=VERSION).contains(&version) {
             return Err(version);
         }
         Ok(Some(Self {
@@ -282,10 +283,10 @@ mod tests {
             follows_settled: false,
         }
         .encode();
-        bytes[8] = 2;
+        bytes[8] = 3;
         let sum = crc32c(&bytes[..60]);
         bytes[60..].copy_from_slice(&sum.to_le_bytes());
-        assert_eq!(SegmentHeader::decode(&bytes), Err(2));
+        assert_eq!(SegmentHeader::decode(&bytes), Err(3));
         bytes[20] ^= 1;
         assert_eq!(SegmentHeader::decode(&bytes), Ok(None));
     }

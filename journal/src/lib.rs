@@ -32,6 +32,7 @@ mod quarantine;
 mod rewrite;
 mod seal;
 mod segment;
+mod spare;
 mod state;
 mod tally;
 mod verdict;

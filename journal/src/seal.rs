@@ -6,6 +6,26 @@ use crate::disk::{File, write_fully};
 use crate::format::{Header, Kind, LogId, RECORD_HEADER};
 use crate::state::{LogState, segment_path};
 
+/// A file that has less room left than one part in so many is not cut: it may be used again.
+const SMALL_REST: u64 = 16;
+
+/// Writes a footer at the end of a file of `size` bytes, all of whose records lie before `end`, or, where
+/// that would leave much room unused, at `end`, and cuts the file behind it; tells its new size.
+pub(crate) fn end_active(
+    file: &dyn File,
+    log: LogId,
+    segment: u32,
+    (end, size): (u64, u64),
+    total: u32,
+) -> io::Result<u64> {
+    let at = size.saturating_sub(RECORD_HEADER as u64);
+    if at < end || at - end > size / SMALL_REST {
+        return end_segment(file, log, segment, end, total);
+    }
+    write_footer(file, log, segment, (end, at), total)?;
+    Ok(size)
+}
+
 /// Writes a footer at `end` and cuts the file behind it; tells its new size.
 pub(crate) fn end_segment(
     file: &dyn File,
@@ -14,6 +34,19 @@ pub(crate) fn end_segment(
     end: u64,
     total: u32,
 ) -> io::Result<u64> {
+    write_footer(file, log, segment, (end, end), total)?;
+    let size = end + RECORD_HEADER as u64;
+    file.set_size(size)?;
+    Ok(size)
+}
+
+fn write_footer(
+    file: &dyn File,
+    log: LogId,
+    segment: u32,
+    (end, at): (u64, u64),
+    total: u32,
+) -> io::Result<()> {
     let footer = Header {
         kind: Kind::Footer,
         payload: 0,
@@ -26,10 +59,7 @@ pub(crate) fn end_segment(
         id: [0; 16],
         data_sum: 0,
     };
-    write_fully(file, &mut [IoSlice::new(&footer.encode(log))], end)?;
-    let size = end + RECORD_HEADER as u64;
-    file.set_size(size)?;
-    Ok(size)
+    write_fully(file, &mut [IoSlice::new(&footer.encode(log))], at)
 }
 
 /// Ends a segment that a former life left open, now that it was read.

@@ -89,7 +89,8 @@ impl Scanner {
         if end.is_none()
             && let Some(footer) = footer(&*scanner.file, log, segment, size)?
         {
-            scanner.end = size - RECORD_HEADER as u64;
+            // Between the last record and the footer may lie what the file held before.
+            scanner.end = u64::from(footer.synced).min(size - RECORD_HEADER as u64);
             scanner.total = footer.ordinal;
             scanner.settled = true;
         }
@@ -235,12 +236,19 @@ impl Scanner {
         if self.settled {
             return Ok(self.damage(start, self.end, 0));
         }
-        if last_used == start {
-            // Room that was set aside and never written.
+        if last_used == start || self.is_vacant(start)? {
+            // Room that was set aside and not written since.
             self.end = start;
             return Ok(Step::End);
         }
         Ok(self.damage(start, last_used.min(self.end), 0))
+    }
+
+    /// Whether zeros stand where a header would: every group of records has them behind it, and
+    /// what comes after them is of a segment that had the file before.
+    fn is_vacant(&mut self, offset: u64) -> io::Result<bool> {
+        let bytes = self.window.at(&*self.file, offset, RECORD_HEADER)?;
+        Ok(bytes.len() == RECORD_HEADER && bytes.iter().all(|byte| *byte == 0))
     }
 
     fn damage(&mut self, start: u64, next: u64, synced: u32) -> Step {

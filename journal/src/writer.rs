@@ -9,7 +9,8 @@ use crate::disk::{File, write_fully};
 use crate::error::Refused;
 use crate::format::{ALIGNMENT, RECORD_HEADER, SEGMENT_HEADER, SegmentHeader};
 use crate::marks::Marks;
-use crate::seal::{end_segment, resize};
+use crate::seal::{end_active, resize};
+use crate::spare::Spare;
 use crate::state::{LogState, marks_path, segment_path};
 
 /// What writes one log.
@@ -26,6 +27,8 @@ pub(crate) struct Writer {
     untidy: bool,
     /// Whether a segment may be worth rewriting.
     sparse: bool,
+    /// What the next segment can be made of.
+    spare: Option<Spare>,
 }
 
 /// The segment that is being written.
@@ -51,6 +54,7 @@ impl Writer {
             asked: Vec::new(),
             untidy: true,
             sparse: true,
+            spare: None,
         }
     }
 
@@ -167,11 +171,20 @@ impl Writer {
         }
         let size = self.log.directory.options.segment();
         let size = size.max(SEGMENT_HEADER as u64 + span + kept);
-        let begun = self.set_aside(size).and_then(|file| {
-            // Only now, so that smaller records go on where a large one finds no room.
-            self.rotate();
-            self.begin(file, size)
-        });
+        let begun = match self
+            .spare
+            .take_if(|_| size == self.log.directory.options.segment())
+        {
+            Some(spare) => self.is_locked().and_then(|()| {
+                self.rotate();
+                self.begin_again(spare, size)
+            }),
+            None => self.set_aside(size).and_then(|file| {
+                // Only now, so that smaller records go on where a large one finds no room.
+                self.rotate();
+                self.begin(file, size)
+            }),
+        };
         match begun {
             Ok(active) => {
                 let room = active.size - kept - active.end;
@@ -206,7 +219,13 @@ impl Writer {
     /// Writes and syncs the footer of a segment whose records are synced.
     fn end(&self, active: &Active) -> bool {
         let (id, number) = (self.log.id, active.number);
-        let ended = end_segment(&*active.file, id, number, active.end, active.next);
+        let ended = end_active(
+            &*active.file,
+            id,
+            number,
+            (active.end, active.size),
+            active.next,
+        );
         let Ok(size) = ended else {
             return false;
         };
@@ -231,10 +250,7 @@ impl Writer {
         if !directory.fits(size) {
             return Err(Refused::Full("`max_size` of its storage is reached"));
         }
-        // A directory that was made anew has no lock of ours.
-        if !directory.lock.is_linked().unwrap_or(false) {
-            return Err(Refused::Gone);
-        }
+        self.is_locked()?;
         let path = segment_path(&self.log.path, self.next_number());
         let file = self.log.disk().create(&path).map_err(Refused::from_io)?;
         if let Err(error) = file.allocate(size) {
@@ -245,18 +261,49 @@ impl Writer {
         Ok(file)
     }
 
-    /// Makes a segment of a file with enough room.
-    fn begin(&self, file: Arc<dyn File>, size: u64) -> Result<Active, Refused> {
+    /// Makes sure that the directory is the one that this process has locked.
+    fn is_locked(&self) -> Result<(), Refused> {
+        // One that was made anew has no lock of ours.
+        match self.log.directory.lock.is_linked() {
+            Ok(true) => Ok(()),
+            _ => Err(Refused::Gone),
+        }
+    }
+
+    /// The head of the next segment.
+    fn next_head(&self) -> SegmentHeader {
         let number = self.next_number();
-        let header = SegmentHeader {
+        let catalog = self.log.catalog();
+        let before = catalog.segments.get(&number.wrapping_sub(1));
+        SegmentHeader {
             log: self.log.id,
             segment: number,
-            follows_settled: {
-                let catalog = self.log.catalog();
-                let before = catalog.segments.get(&number.wrapping_sub(1));
-                before.is_some_and(|segment| segment.settled)
-            },
-        };
+            follows_settled: before.is_some_and(|segment| segment.settled),
+        }
+    }
+
+    /// Makes a segment of a file that was one before.
+    fn begin_again(&self, spare: Spare, size: u64) -> Result<Active, Refused> {
+        let header = self.next_head();
+        let begun = spare.begin(&self.log, &header).and_then(|file| {
+            self.log.disk().sync_directory(&self.log.path)?;
+            Ok(file)
+        });
+        match begun {
+            Ok(file) => Ok(self.active(file, header.segment, size)),
+            Err(error) => {
+                let path = segment_path(&self.log.path, header.segment);
+                let _ = self.log.disk().remove(&path);
+                self.log.directory.shrink(size);
+                Err(Refused::from_io(error))
+            }
+        }
+    }
+
+    /// Makes a segment of a new file with enough room.
+    fn begin(&self, file: Arc<dyn File>, size: u64) -> Result<Active, Refused> {
+        let header = self.next_head();
+        let number = header.segment;
         let begun = write_fully(&*file, &mut [IoSlice::new(&header.encode())], 0)
             .and_then(|()| file.sync())
             .and_then(|()| self.log.disk().sync_directory(&self.log.path));
@@ -267,24 +314,31 @@ impl Writer {
                 .remove(&segment_path(&self.log.path, number));
             return Err(Refused::from_io(error));
         }
+        self.log.directory.grow(size);
+        Ok(self.active(file, number, size))
+    }
+
+    /// Books a segment that has its name and its head.
+    fn active(&self, file: Arc<dyn File>, number: u32, size: u64) -> Active {
         let end = SEGMENT_HEADER as u64;
         let mut segment = Segment::new(State::Active, end, size);
         segment.file = Some(Arc::clone(&file));
         self.log.catalog().segments.insert(number, segment);
-        self.log.directory.grow(size);
-        Ok(Active {
+        Active {
             number,
             file,
             size,
             end,
             synced: end,
             next: 0,
-        })
+        }
     }
 
     /// Writes records that fit, in one go.
     fn write_run(&mut self, run: Vec<Append>) {
         const PADDING: [u8; ALIGNMENT] = [0; ALIGNMENT];
+        /// Behind a group, so that nobody takes for a record what the file held before.
+        const VACANT: [u8; RECORD_HEADER] = [0; RECORD_HEADER];
         let Some(active) = &mut self.active else {
             return;
         };
@@ -312,6 +366,7 @@ impl Writer {
             let padding = usize::try_from(header.span() - used).unwrap_or(0);
             parts.push(IoSlice::new(&PADDING[..padding]));
         }
+        parts.push(IoSlice::new(&VACANT));
         let written = write_fully(&*active.file, &mut parts, start);
         drop(parts);
         let placed = placed
@@ -397,17 +452,48 @@ impl Writer {
             };
             drop(catalog);
             self.marks.forget(number);
-            self.log.directory.shrink(segment.size);
             self.log.tally.removed_segments.add(1);
-            let disk = self.log.disk();
-            // What stays behind is found spent, or read again, by the next life.
-            let removed = disk
-                .remove(&segment_path(&self.log.path, number))
-                .and_then(|()| disk.sync_directory(&self.log.path));
-            if removed.is_ok() {
+            if self.take_away(number, &segment).is_ok() {
                 self.marks.is_gone(number);
-                let _ = disk.remove(&marks_path(&self.log.path, number));
+                let _ = self.log.disk().remove(&marks_path(&self.log.path, number));
             }
+        }
+    }
+
+    /// Takes a segment's name away: its file is kept for the next one, or removed.
+    ///
+    /// What stays behind after an error is found spent, or read again, by the next life.
+    fn take_away(&mut self, number: u32, segment: &Segment) -> io::Result<()> {
+        let directory = &self.log.directory;
+        let size = directory.options.segment();
+        // Where room is scarce, others may need it first.
+        if self.spare.is_none() && segment.is_reusable(size) && directory.fits(size) {
+            self.spare = Spare::take(&self.log, number).ok();
+            if self.spare.is_some() {
+                return Ok(());
+            }
+            Spare::discard(&self.log);
+        }
+        directory.shrink(segment.size);
+        let disk = self.log.disk();
+        match disk.remove(&segment_path(&self.log.path, number)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        disk.sync_directory(&self.log.path)
+    }
+
+    /// Gives up a spare file that was not needed for a while, or at all events with `now`.
+    pub(crate) fn drop_spare(&mut self, now: bool) {
+        if self
+            .spare
+            .take_if(|spare| now || spare.is_stale())
+            .is_some()
+        {
+            Spare::discard(&self.log);
+            self.log
+                .directory
+                .shrink(self.log.directory.options.segment());
         }
     }
 
@@ -439,6 +525,7 @@ impl Writer {
         self.rotate();
         self.write_marks();
         self.remove_spent();
+        self.drop_spare(true);
         self.log.flights.close();
     }
 }

@@ -96,7 +96,7 @@ fn a_lost_identity_is_found_in_a_segment() {
 fn a_later_version_is_left_alone() {
     let (disk, file, _) = five();
     let bump = |bytes: &mut Vec<u8>| {
-        bytes[8] = 2;
+        bytes[8] = 3;
         let sum = crc32c::crc32c(&bytes[..60]).to_le_bytes();
         bytes[60..64].copy_from_slice(&sum);
     };
@@ -104,7 +104,7 @@ fn a_later_version_is_left_alone() {
     let later = Process::start(&disk, small_segments()).err();
     assert!(matches!(
         later,
-        Some(crate::OpenError::Version { version: 2, .. })
+        Some(crate::OpenError::Version { version: 3, .. })
     ));
 }
 

@@ -5,6 +5,7 @@ mod faults;
 mod life;
 mod model;
 mod races;
+mod reuse;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};

@@ -16,6 +16,8 @@ enum Action {
     Mark(prop::sample::Index),
     /// Marks all but every so many-th record.
     MarkMost(usize),
+    /// Marks every record: the file becomes the next segment's.
+    MarkAll,
     /// Has the marks made so far synced.
     Persist,
     /// Reads some of what former lives left.
@@ -38,6 +40,7 @@ fn action() -> impl Strategy<Value = Action> {
         8 => Just(Action::Work),
         4 => any::<prop::sample::Index>().prop_map(Action::Mark),
         3 => (2_usize..20).prop_map(Action::MarkMost),
+        3 => Just(Action::MarkAll),
         3 => Just(Action::Persist),
         1 => (1_usize..10).prop_map(Action::Replay),
         2 => (0_u64..40).prop_map(Action::DieAfter),
@@ -118,6 +121,10 @@ impl World {
                         self.mark(number);
                     }
                 }
+            }
+            Action::MarkAll => {
+                let live: Vec<u64> = self.model.live().collect();
+                live.into_iter().for_each(|number| self.mark(number));
             }
             Action::Persist => {
                 let told = Arc::new(Mutex::new(None));
