@@ -75,7 +75,7 @@ impl Figure {
             Figure::P50 => "p50, ms".to_owned(),
             Figure::P99 => "p99, ms".to_owned(),
             Figure::ScrapeSize => "scrape, MB".to_owned(),
-            Figure::SyncRatio => "p99, times that of a sync".to_owned(),
+            Figure::SyncRatio => "p99, times that of a sync and the window of a group".to_owned(),
             Figure::SyncP50 => "sync p50, ms".to_owned(),
             Figure::SyncP99 => "sync p99, ms".to_owned(),
             Figure::Replay => "replay, MB of wire bytes per second".to_owned(),

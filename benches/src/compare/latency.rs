@@ -1,4 +1,5 @@
-//! The time to an answer at half of what a program can take, beside that of a sync of the same disk.
+//! The time to an answer at half of what a program can take, beside that of a sync of the same disk
+//! and the window for which requests wait to share one.
 
 use std::time::Duration;
 
@@ -45,7 +46,7 @@ pub(super) async fn run(row: &Row, program: &Program, bench: &Bench) -> anyhow::
     let p99 = report.p99_us as f64 / 1000.0;
     let sync = quantile(&mut syncs, 0.99);
     Ok(Measured::from([
-        (Figure::SyncRatio, p99 / sync),
+        (Figure::SyncRatio, p99 / (sync + row.latency.window_ms)),
         (Figure::Throughput, report.items_per_second),
         (Figure::P50, report.p50_us as f64 / 1000.0),
         (Figure::P99, p99),

@@ -62,6 +62,8 @@ pub(crate) struct Row {
     pub(crate) overload: Overload,
     #[serde(default)]
     pub(crate) backlog: Backlog,
+    #[serde(default)]
+    pub(crate) latency: Latency,
     /// The ratios to reach, peer over ours.
     #[serde(default)]
     pub(crate) ratio: BTreeMap<Figure, Target>,
@@ -173,6 +175,14 @@ impl Default for Backlog {
     fn default() -> Self {
         Self { short: 500_000 }
     }
+}
+
+/// What answers may take at half load.
+#[derive(Debug, Default, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Latency {
+    /// Milliseconds for which the configuration lets requests wait to share a sync.
+    pub(crate) window_ms: f64,
 }
 
 impl Row {
