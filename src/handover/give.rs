@@ -17,6 +17,8 @@ use super::{GREETING, MOST_SOCKETS, VERSION};
 
 /// How long the other process may take for a line.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The pause after one that failed.
+const AFTER_FAULT: Duration = Duration::from_millis(100);
 /// How long it may take to check what it can.
 const TO_COMMIT: Duration = Duration::from_secs(60);
 
@@ -83,6 +85,8 @@ impl Giving {
                     Ok(None) => info!("the process that wanted to follow has given up"),
                     Err(error) => {
                         warn!(socket = %self.path.display(), %error, "a handover failed");
+                        // Out of descriptors, accepting fails again at once.
+                        std::thread::sleep(AFTER_FAULT);
                     }
                 }
             }
