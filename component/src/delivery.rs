@@ -1,6 +1,7 @@
 //! The settings with which the engine wraps an exporter: queue, retry, timeout, breaker.
 //!
-//! Keys and defaults are the Collector's `exporterhelper`; `on_overflow` is ours.
+//! Keys and defaults are the Collector's `exporterhelper`; `on_overflow` and `on_permanent_error`
+//! are ours.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -48,6 +49,9 @@ pub struct Delivery {
     pub sending_queue: Option<SendingQueue>,
     /// What is done when an attempt fails in a way that another may not.
     pub retry_on_failure: Option<Retry>,
+    /// The exporter that keeps what this one gives up for good: what the peer rejects, record by
+    /// record where it can be told which, and what retries end without a delivery. None loses it.
+    pub on_permanent_error: Option<ComponentId>,
 }
 
 impl Delivery {

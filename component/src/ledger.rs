@@ -31,6 +31,10 @@ pub struct LedgerRow {
     pub lost: BTreeMap<String, u64>,
     /// Items that are here now.
     pub held: u64,
+    /// Those of the items that went on whom an exporter gave up and another one keeps
+    /// (`on_permanent_error`), by the reason for which they were given up.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub dead_letters: BTreeMap<String, u64>,
 }
 
 impl LedgerRow {
@@ -73,6 +77,8 @@ pub struct Summary {
     pub recovered: u64,
     /// Items that exporters delivered; what two exporters delivered counts twice.
     pub delivered: u64,
+    /// Items that exporters gave up and others took in their place.
+    pub dead_letters: u64,
     /// Items that were dropped by a decision, or given back to senders that were told so.
     pub dropped: u64,
     /// Items that were lost, by reason.
@@ -98,6 +104,7 @@ impl Summary {
                     sum.recovered += row.created;
                     sum.delivered += row.consumed;
                     sum.held += row.held;
+                    sum.dead_letters += row.dead_letters.values().sum::<u64>();
                 }
                 _ => sum.created += row.created,
             }
@@ -130,9 +137,12 @@ impl Summary {
             words.push_str(&format!(", {} taken from disk", were(self.recovered)));
         }
         let lost = self.lost_items();
+        words.push_str(&format!(", {} went out", self.delivered));
+        if self.dead_letters > 0 {
+            words.push_str(&format!(", {} became dead letters", self.dead_letters));
+        }
         words.push_str(&format!(
-            ", {} went out, {} dropped by decision, {} lost",
-            self.delivered,
+            ", {} dropped by decision, {} lost",
             were(self.dropped),
             were(lost)
         ));
@@ -198,10 +208,30 @@ mod tests {
     }
 
     #[test]
+    fn dead_letters_are_neither_dropped_nor_lost() {
+        let mut picky = row("exporter", "picky", 8);
+        (picky.consumed, picky.out) = (5, 3);
+        picky.dead_letters.insert("permanent".to_owned(), 3);
+        let letters = LedgerRow {
+            consumed: 3,
+            ..row("exporter", "letters", 3)
+        };
+        assert_eq!(picky.imbalance(), 0);
+        let rows = [row("receiver", "otlp", 8), picky, letters];
+        assert_eq!(
+            Summary::of(&rows).in_words("left on disk"),
+            "8 items came in, 8 went out, 3 became dead letters, 0 were dropped by decision, \
+             0 were lost, 0 are left on disk"
+        );
+    }
+
+    #[test]
     fn row_is_read_as_it_is_written() {
         let mut written = row("exporter", "otlp", 9);
         written.consumed = 4;
-        written.drop_items("permanent", 5, true);
+        written.drop_items("permanent", 3, true);
+        written.out = 2;
+        written.dead_letters.insert("permanent".to_owned(), 2);
         let text = serde_json::to_string(&written).unwrap();
         let read: LedgerRow = serde_json::from_str(&text).unwrap();
         assert_eq!(read, written);

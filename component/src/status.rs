@@ -27,7 +27,7 @@ pub struct PipelineStatus {
     pub receivers: Vec<String>,
     /// Its processors in order.
     pub processors: Vec<String>,
-    /// Exporters and connectors that it feeds.
+    /// Exporters and connectors that it feeds, and exporters that get what these give up.
     pub exporters: Vec<ExporterStatus>,
     /// What an answer from it is worth: memory, durable or delivered.
     pub promise: &'static str,

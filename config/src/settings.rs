@@ -29,6 +29,9 @@ pub struct Settings {
     pub service: Service,
 }
 
+/// The key of an exporter that names the one which keeps what it gives up.
+pub(crate) const DEAD_LETTERS: &str = "on_permanent_error";
+
 /// Components of one kind by name, in the order written.
 pub type Components = IndexMap<ComponentId, Component>;
 
@@ -137,6 +140,14 @@ impl Settings {
             Kind::Connector => &self.connectors,
             Kind::Extension => &self.extensions,
         }
+    }
+
+    /// The exporter that an exporter names for what it gives up, and where.
+    pub fn dead_letters(&self, exporter: &ComponentId) -> Option<Reference> {
+        let node = self.exporters.get(exporter)?.node.get(DEAD_LETTERS)?;
+        let id = node.as_str()?.parse().ok()?;
+        let span = node.span;
+        Some(Reference { id, span })
     }
 
     pub(crate) fn of_mut(&mut self, kind: Kind) -> &mut Components {

@@ -33,7 +33,8 @@ fn row(graph: &Graph, at: usize) -> Option<LedgerRow> {
     if let Some(end) = graph.sinks.get(at) {
         return Some(sink(end));
     }
-    graph.inlines.get(at - graph.sinks.len()).map(inline)
+    let end = graph.inlines.get(at - graph.sinks.len());
+    end.map(|end| inline(end))
 }
 
 fn edge(graph: &Graph, door: &Door, edge: &DoorEdge) -> LedgerRow {
@@ -83,8 +84,10 @@ fn sink(end: &SinkEnd) -> LedgerRow {
         signal: end.signal.name().into(),
         r#in: account.taken,
         created: account.created,
+        out: account.dead_letters.values().sum(),
         consumed: account.consumed,
         held: account.held,
+        dead_letters: account.dead_letters,
         dropped: account.dropped,
         lost: account.lost,
         ..LedgerRow::default()

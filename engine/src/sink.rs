@@ -65,7 +65,7 @@ impl std::ops::SubAssign for Depth {
 
 /// What became of the items that were put into a sink.
 ///
-/// `taken + created = consumed + dropped + held`, once it is at rest.
+/// `taken + created = consumed + dead_letters + dropped + held`, once it is at rest.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Account {
     /// Items put in.
@@ -78,8 +78,37 @@ pub(crate) struct Account {
     pub(crate) dropped: BTreeMap<String, u64>,
     /// Those of them whose senders were not told, by reason.
     pub(crate) lost: BTreeMap<String, u64>,
+    /// Items that another exporter took as dead letters, by the reason for which they were given up.
+    pub(crate) dead_letters: BTreeMap<String, u64>,
     /// Items in the queue or on their way.
     pub(crate) held: u64,
+}
+
+/// Takes a batch that an exporter gives up, or gives it back where there is no room for it now.
+///
+/// Its receipt says what becomes of it.
+pub(crate) type Post = Arc<dyn Fn(Batch) -> Result<(), Batch> + Send + Sync>;
+
+/// Where a delivery puts what it gives up for good.
+#[derive(Clone)]
+pub(crate) struct DeadLetters {
+    /// The exporter that takes it.
+    pub(crate) to: ComponentId,
+    pub(crate) post: Post,
+}
+
+impl DeadLetters {
+    /// To an exporter with a queue, while that has room.
+    pub(crate) fn to_sink(to: ComponentId, sink: Arc<dyn Sink>) -> Self {
+        let post: Post = Arc::new(move |batch| match sink.room() {
+            Room::Free => {
+                sink.put(batch);
+                Ok(())
+            }
+            Room::Later | Room::Refused(_) => Err(batch),
+        });
+        Self { to, post }
+    }
 }
 
 /// How the last deliveries went.
@@ -167,4 +196,6 @@ pub(crate) struct SinkSettings {
     pub(crate) shared: Shared,
     /// What keeps the queue on disk, where the keys name a storage.
     pub(crate) storage: Option<Arc<dyn Storage>>,
+    /// What takes what it gives up, where the keys name another exporter.
+    pub(crate) letters: Option<DeadLetters>,
 }

@@ -1,6 +1,7 @@
 //! From one document to the graph it describes, with every check that needs no knowledge of components.
 
 mod connectors;
+mod letters;
 mod references;
 mod service;
 

@@ -35,6 +35,7 @@ impl Description<'_> {
                 }
             }
         }
+        self.dead_letters(settings, &mut used);
         let path = "service::extensions";
         self.repeated(&settings.service.extensions, path, true);
         for reference in &settings.service.extensions {
@@ -51,7 +52,7 @@ impl Description<'_> {
         }
     }
 
-    fn undefined(
+    pub(super) fn undefined(
         &mut self,
         settings: &Settings,
         reference: &Reference,

@@ -469,3 +469,38 @@ fn configurations_met_in_the_field_are_read_without_a_word() {
     let mounts = scrapers.at("filesystem::exclude_mount_points::mount_points::0");
     assert_eq!(mounts.unwrap().as_str(), Some("^/dev($|/)"));
 }
+
+#[test]
+fn an_exporter_for_dead_letters_is_used_and_one_that_is_not_there_is_an_error() {
+    let text = |letters: &str| {
+        format!(
+            "receivers: {{otlp: }}
+exporters: {{nop: {{on_permanent_error: {letters}}}, file/letters: {{on_permanent_error: debug}}, debug: }}
+service: {{pipelines: {{logs: {{receivers: [otlp], exporters: [nop]}}}}}}
+"
+        )
+    };
+    clean(&text("file/letters"));
+    insta::assert_snapshot!(faults(&text("file/leters")));
+    // What only an unused exporter names is not used either.
+    let found = faults(&text("debug"));
+    assert!(
+        found.contains("exporters::file/letters: the exporter is never used"),
+        "{found}"
+    );
+}
+
+#[test]
+fn dead_letters_that_go_round_are_shown_once() {
+    insta::assert_snapshot!(faults(
+        "receivers: {otlp: }
+exporters:
+  nop: {on_permanent_error: nop}
+  file/a: {on_permanent_error: file/b}
+  file/b:
+    on_permanent_error: file/c
+  file/c: {on_permanent_error: file/b}
+service: {pipelines: {logs: {receivers: [otlp], exporters: [nop, file/a]}}}
+"
+    ));
+}

@@ -89,7 +89,7 @@ impl Lane {
             self.wait(job, until, For::Breaker);
         } else {
             let error = self.health.error().unwrap_or_default();
-            job.dropped(Why::RetryExhausted, &error, &self.health);
+            self.give_up(job, Why::RetryExhausted, &error);
         }
     }
 
@@ -117,13 +117,13 @@ impl Lane {
         match failure {
             Failure::Panic(said) => {
                 let error = format!("the exporter panicked: {said}");
-                self.health.failed(&error, Fate::Dropping);
-                job.dropped(Why::Panic, &error, &self.health);
+                self.health.failed(&error, self.last_fate());
+                self.give_up(job, Why::Panic, &error);
             }
             Failure::Export(error @ ExportError::Permanent { .. }) => {
                 let error = chain(&error);
-                self.health.failed(&error, Fate::Dropping);
-                job.dropped(Why::Permanent, &error, &self.health);
+                self.health.failed(&error, self.last_fate());
+                self.give_up(job, Why::Permanent, &error);
             }
             Failure::Export(error) => {
                 self.retry(job, wish(&error), &chain(&error));
@@ -135,8 +135,8 @@ impl Lane {
     pub(super) fn retry(&self, mut job: Job, asked: Option<Duration>, error: &str) {
         self.stumbles.fetch_add(1, Relaxed);
         let Some(backoff) = &self.entrance.settings.retry else {
-            self.health.failed(error, Fate::Dropping);
-            job.dropped(Why::RetryOff, error, &self.health);
+            self.health.failed(error, self.last_fate());
+            self.give_up(job, Why::RetryOff, error);
             return;
         };
         if self.hands_back(&job) {
@@ -158,8 +158,8 @@ impl Lane {
                 self.wait(job, at, For::Backoff);
             }
             None => {
-                self.health.failed(error, Fate::Dropping);
-                job.dropped(Why::RetryExhausted, error, &self.health);
+                self.health.failed(error, self.last_fate());
+                self.give_up(job, Why::RetryExhausted, error);
             }
         }
     }

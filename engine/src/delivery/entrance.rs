@@ -9,6 +9,7 @@ use super::books::{Books, Why};
 use super::collect::Collector;
 use super::health::Health;
 use super::job::{Job, QUEUE_FULL, outcome};
+use super::letters::Letters;
 use super::settings::{Overflow, Settings};
 use super::store::Store;
 use crate::sink::Room;
@@ -34,10 +35,17 @@ pub(super) struct Entrance {
     pub(super) collector: Option<Collector>,
     /// What keeps the queue on disk.
     pub(super) store: Option<Arc<Store>>,
+    /// Who takes what is given up.
+    pub(super) letters: Option<Letters>,
 }
 
 impl Entrance {
-    pub(super) fn new(settings: Settings, books: Arc<Books>, store: Option<Arc<Store>>) -> Self {
+    pub(super) fn new(
+        settings: Settings,
+        books: Arc<Books>,
+        store: Option<Arc<Store>>,
+        letters: Option<Letters>,
+    ) -> Self {
         Self {
             collector: settings.batch.clone().map(|batch| {
                 // Senders wait for a disk, not for somebody's interval.
@@ -46,6 +54,7 @@ impl Entrance {
             settings,
             books,
             store,
+            letters,
         }
     }
 

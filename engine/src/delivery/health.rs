@@ -27,6 +27,8 @@ pub(super) enum Fate {
     Retrying,
     Dropping,
     HandingBack,
+    /// Another exporter gets it, as a dead letter.
+    PassingOn,
 }
 
 impl Fate {
@@ -35,6 +37,7 @@ impl Fate {
             Self::Retrying => "retrying",
             Self::Dropping => "dropping",
             Self::HandingBack => "handing back",
+            Self::PassingOn => "passing on",
         }
     }
 }
@@ -48,6 +51,7 @@ pub(super) struct Health {
     failing: AtomicBool,
     state: Mutex<State>,
     losses: [Seldom; Why::COUNT],
+    letters: Seldom,
 }
 
 #[derive(Debug, Default)]
@@ -111,6 +115,7 @@ impl Health {
             failing: AtomicBool::new(false),
             state: Mutex::default(),
             losses: std::array::from_fn(|_| Seldom::new()),
+            letters: Seldom::new(),
         }
     }
 
@@ -170,6 +175,21 @@ impl Health {
                 items,
                 error,
                 "items were dropped"
+            );
+        }
+    }
+
+    /// Tells that items were given up and that another exporter keeps them.
+    pub(super) fn kept(&self, why: Why, items: usize, by: &str, error: &str) {
+        if let Some(items) = self.letters.tell(items as u64) {
+            warn!(
+                exporter = %self.exporter,
+                signal = self.data,
+                reason = why.name(),
+                items,
+                error,
+                by,
+                "items became dead letters"
             );
         }
     }

@@ -9,7 +9,6 @@ use tokio::time::Instant;
 
 use super::attempt::{Failure, chain, wish};
 use super::books::Why;
-use super::health::Fate;
 use super::job::{EXTRA_CALLS, Job};
 use super::lane::Lane;
 use super::pieces;
@@ -65,7 +64,7 @@ impl Isolation<'_> {
             .then(|| pieces::halve(whole.batch().payload()))
             .flatten();
         let Some((front, rest)) = halves else {
-            whole.dropped(Why::Permanent, self.reason, &self.lane.health);
+            self.lane.give_up(whole, Why::Permanent, self.reason);
             return;
         };
         let front = whole.cut(front, rest);
@@ -92,7 +91,7 @@ impl Isolation<'_> {
                 divisible: true, ..
             })) if part.items() > 1 => self.rejected.push_back(part),
             Err(Failure::Export(error @ ExportError::Permanent { .. })) => {
-                part.dropped(Why::Permanent, &chain(&error), &self.lane.health);
+                self.lane.give_up(part, Why::Permanent, &chain(&error));
             }
             Err(Failure::Export(error)) => {
                 let asked = wish(&error);
@@ -115,7 +114,7 @@ impl Isolation<'_> {
         } else if self.away.is_none() {
             let fewer = (patience.load(Relaxed) / 2).max(LEAST_CALLS);
             patience.store(fewer, Relaxed);
-            self.lane.health.failed(self.reason, Fate::Dropping);
+            self.lane.health.failed(self.reason, self.lane.last_fate());
         }
     }
 }

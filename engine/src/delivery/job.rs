@@ -143,17 +143,18 @@ impl Job {
             self.leave(None);
             return;
         }
-        let size = self.size();
-        if self.has_recourse() {
-            self.charge.end(End::Returned(Why::HandedBack));
-        } else {
-            health.lost(why, self.items(), error);
-            self.charge.end(End::dropped(why, self.batch.receipt()));
-        }
-        if let Some(share) = self.share {
-            share.end(size);
-        }
-        self.batch.into_parts().2.settle(&outcome(why, error));
+        self.into_ending().2.dropped(why, error, health);
+    }
+
+    /// Its data, and what is to be ended once it is known what becomes of that elsewhere.
+    pub(super) fn into_ending(self) -> (Payload, Context, Ending) {
+        let (payload, context, receipt) = self.batch.into_parts();
+        let ending = Ending {
+            charge: self.charge,
+            share: self.share,
+            receipt,
+        };
+        (payload, context, ending)
     }
 
     /// Cuts off a part with the first items, which shares receipt and history.
@@ -189,6 +190,61 @@ impl Job {
     pub(super) fn into_parts(self) -> (Payload, Context, Receipt, Charge) {
         let (payload, context, receipt) = self.batch.into_parts();
         (payload, context, receipt, self.charge)
+    }
+}
+
+/// What is owed for a batch and charged for it, without its data.
+#[derive(Debug)]
+pub(super) struct Ending {
+    charge: Charge,
+    share: Option<Share>,
+    receipt: Receipt,
+}
+
+impl Ending {
+    /// Items that it stands for.
+    pub(super) const fn items(&self) -> usize {
+        self.charge.items()
+    }
+
+    /// Whether its senders were all told to send again.
+    pub(super) fn is_expired(&self) -> bool {
+        self.receipt.is_expired()
+    }
+
+    /// Ends it as dropped; what goes elsewhere then is no loss.
+    pub(super) fn dropped(self, why: Why, error: &str, health: &Health) {
+        let end = if self.receipt.has_recourse() {
+            End::Returned(Why::HandedBack)
+        } else {
+            health.lost(why, self.items(), error);
+            End::dropped(why, &self.receipt)
+        };
+        self.end(end, &outcome(why, error));
+    }
+
+    /// Ends it as given up here, while another exporter answers for it as the outcome says.
+    pub(super) fn passed_on(self, why: Why, outcome: &Outcome) {
+        self.end(End::PassedOn(why), outcome);
+    }
+
+    /// Leaves it on disk, from where it comes again; gives it back where it is not there, or
+    /// where a sender waits.
+    pub(super) fn leave(self) -> Result<(), Self> {
+        if self.share.is_none() || !self.receipt.is_none() {
+            return Err(self);
+        }
+        // Books and record learn of it as the rest is dropped.
+        Ok(())
+    }
+
+    fn end(self, end: End, outcome: &Outcome) {
+        let size = self.charge.size();
+        self.charge.end(end);
+        if let Some(share) = self.share {
+            share.end(size);
+        }
+        self.receipt.settle(outcome);
     }
 }
 

@@ -11,13 +11,13 @@ use tidegate_component::{Exporter, StartError, Workers};
 use tidegate_pdata::{Batch, Refusal};
 use tokio::time::Instant;
 
-use super::books::{Books, Why};
+use super::books::Why;
 use super::breaker::Breaker;
 use super::entrance::{Entrance, Next};
 use super::handover::{Handover, Seat};
-use super::health::Health;
+use super::health::{Fate, Health};
 use super::job::{COME_AGAIN, EXTRA_CALLS, Job, QUEUE_FULL, SHUTTING_DOWN};
-use super::settings::Settings;
+use super::letters::give_up;
 use super::store::{Outlet, Reader, Store};
 use super::tasks::Tasks;
 use super::waiting::{For, Waiting};
@@ -36,7 +36,7 @@ const HALTED: u8 = 2;
 pub(super) struct Lane {
     pub(super) name: Arc<str>,
     pub(super) exporter: Arc<dyn Exporter>,
-    pub(super) health: Health,
+    pub(super) health: Arc<Health>,
     pub(super) breaker: Breaker,
     pub(super) waiting: Waiting,
     /// Calls that isolating bad records may cost; fewer while it finds no good ones.
@@ -55,17 +55,19 @@ impl Lane {
     pub(super) fn new(
         name: Arc<str>,
         exporter: Arc<dyn Exporter>,
-        settings: Settings,
-        books: Arc<Books>,
-        store: Option<Arc<Store>>,
-        health: Health,
+        entrance: Entrance,
+        health: Arc<Health>,
         workers: Workers,
     ) -> Arc<Self> {
         let tasks = Tasks::new(workers);
         Arc::new_cyclic(|this| Self {
-            handover: Handover::new(settings.consumers, tasks.workers().count(), tasks.home()),
-            breaker: Breaker::new(books.meters().breaker.clone()),
-            entrance: Entrance::new(settings, books, store),
+            handover: Handover::new(
+                entrance.settings.consumers,
+                tasks.workers().count(),
+                tasks.home(),
+            ),
+            breaker: Breaker::new(entrance.books.meters().breaker.clone()),
+            entrance,
             tasks,
             waiting: Waiting::default(),
             patience: AtomicU32::new(EXTRA_CALLS),
@@ -200,6 +202,9 @@ impl Lane {
         }
         self.handover.close();
         self.tasks.abort();
+        if let Some(letters) = &self.entrance.letters {
+            letters.close();
+        }
     }
 
     /// Delivers while the peer takes what it gets, then leaves the rest where it is safe.
@@ -255,6 +260,25 @@ impl Lane {
         }
         for job in self.waiting.take_all() {
             job.dropped(Why::Shutdown, SHUTTING_DOWN, &self.health);
+        }
+    }
+
+    /// Ends a batch that will not be tried again.
+    pub(super) fn give_up(&self, job: Job, why: Why, error: &str) {
+        give_up(
+            self.entrance.letters.as_ref(),
+            job,
+            why,
+            error,
+            &self.health,
+        );
+    }
+
+    /// What becomes of data that will not be tried again.
+    pub(super) const fn last_fate(&self) -> Fate {
+        match self.entrance.letters {
+            Some(_) => Fate::PassingOn,
+            None => Fate::Dropping,
         }
     }
 

@@ -93,6 +93,12 @@ pub(super) fn returned(metrics: &Metrics, signal: Signal, name: &'static str) ->
     Reason::new(name, metrics.counter(DROPPED_ITEMS, help, &labels))
 }
 
+/// Items that another exporter keeps, by the reason for which they were given up.
+pub(super) fn letters(metrics: &Metrics, signal: Signal, name: &'static str) -> Counter {
+    let help = "Items that were given up and that another exporter keeps, by reason.";
+    metrics.counter("tidegate_dead_letter_items", help, &labels(signal, name))
+}
+
 const fn labels(signal: Signal, name: &'static str) -> [(&'static str, &'static str); 3] {
     [
         ("pipeline", ""),

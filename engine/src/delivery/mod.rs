@@ -23,6 +23,7 @@ mod health;
 mod isolate;
 mod job;
 mod lane;
+mod letters;
 mod meters;
 mod pieces;
 mod remote;

@@ -8,8 +8,10 @@ use tidegate_pdata::Batch;
 use tokio::time::Instant;
 
 use super::books::Books;
+use super::entrance::Entrance;
 use super::health::Health as Pulse;
 use super::lane::Lane;
+use super::letters::Letters;
 use super::settings::Settings;
 use super::store::Store;
 use crate::sink::{Account, Depth, Health, Room, Sink, SinkSettings};
@@ -25,12 +27,12 @@ impl Remote {
         around: &SinkSettings,
     ) -> Self {
         let name: Arc<str> = around.id.as_str().into();
-        let health = Pulse::new(Arc::clone(&name), around.signal.name());
-        let workers = around.workers.clone();
+        let health = Arc::new(Pulse::new(Arc::clone(&name), around.signal.name()));
         let store = Store::of(around, &books);
-        Self(Lane::new(
-            name, exporter, settings, books, store, health, workers,
-        ))
+        let letters = Letters::of(around, &health);
+        let entrance = Entrance::new(settings, books, store, letters);
+        let workers = around.workers.clone();
+        Self(Lane::new(name, exporter, entrance, health, workers))
     }
 }
 

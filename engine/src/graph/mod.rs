@@ -53,7 +53,7 @@ pub(crate) struct Graph {
     pub(crate) nodes: Vec<Node>,
     pub(crate) pipelines: Vec<Pipeline>,
     pub(crate) sinks: Vec<SinkEnd>,
-    pub(crate) inlines: Vec<InlineEnd>,
+    pub(crate) inlines: Vec<Arc<InlineEnd>>,
     /// Hand-overs to each worker.
     pub(crate) inboxes: Vec<Inbox>,
     /// The clock of each worker.
@@ -146,6 +146,8 @@ pub(crate) struct SinkEnd {
     pub(crate) signal: Signal,
     /// Items lost because the delivery itself panicked.
     pub(crate) panicked: Reason,
+    /// Where what it gives up goes.
+    pub(crate) letters: Option<End>,
     pub(crate) sink: Arc<dyn Sink>,
 }
 

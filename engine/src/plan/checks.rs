@@ -8,6 +8,7 @@ use tidegate_document::{Diagnostic, Diagnostics, Kind as Found, Span};
 use tidegate_pdata::{Signal, Signals};
 
 use super::Registry;
+use crate::graph::End;
 use crate::wiring::{Parts, Wired};
 
 /// Reports components that do not take the signal of a pipeline that names them.
@@ -55,6 +56,74 @@ fn wrong_signal(id: &PipelineId, kind: Kind, reference: &Reference, takes: Signa
         .help(format!(
             "name it in a pipeline of {takes}, or take it out here"
         ))
+}
+
+/// Reports exporters that would get dead letters of a signal that they do not take.
+pub(super) fn letters(
+    settings: &Settings,
+    registry: &Registry,
+    parts: &Parts,
+    found: &mut Diagnostics,
+) {
+    for from in parts.exporters.keys() {
+        let (Some(to), Some(reference)) = (parts.letters_of(from), settings.dead_letters(from))
+        else {
+            continue;
+        };
+        let takes = registry.signals(Kind::Exporter, to.kind());
+        let fed = Signal::ALL.into_iter();
+        let mut fed = fed.filter(|signal| parts.is_fed(from, *signal));
+        let wrong = |signal: &Signal| takes.is_some_and(|takes| !takes.has(*signal));
+        if let Some(signal) = fed.find(wrong) {
+            let key = "on_permanent_error";
+            let message =
+                format!("the exporter `{to}` does not take {signal}, which `{from}` gets");
+            found.push(
+                Diagnostic::error(Found::Conflict, message)
+                    .path(format!("exporters::{from}::{key}"))
+                    .at(reference.span)
+                    .help(format!(
+                        "name one that takes {signal}, for example a `file`"
+                    )),
+            );
+        }
+    }
+}
+
+/// Warns where what an exporter keeps on disk would be in memory alone once it is a dead letter.
+pub(super) fn letters_in_memory(
+    settings: &Settings,
+    parts: &Parts,
+    wired: &Wired,
+    found: &mut Diagnostics,
+) {
+    let mut told = BTreeSet::new();
+    for end in &wired.graph.sinks {
+        let Some(End::Sink(letters)) = end.letters else {
+            continue;
+        };
+        let queue = parts.exporters.get(&end.id);
+        let queue = queue.and_then(|part| part.keys.sending_queue.as_ref());
+        let on_disk =
+            queue.is_some_and(|queue| queue.storage.is_some() && queue.enabled != Some(false));
+        let letters = &wired.graph.sinks[letters as usize];
+        if !on_disk || letters.sink.promise() > Promise::Memory || !told.insert(&end.id) {
+            continue;
+        }
+        let (from, to) = (&end.id, &letters.id);
+        let message = format!(
+            "what `{from}` gives up is on disk until `{to}` takes it over, which then holds it in memory"
+        );
+        let reference = settings.dead_letters(from);
+        found.push(
+            Diagnostic::warning(Found::Conflict, message)
+                .path(format!("exporters::{from}::on_permanent_error"))
+                .at(reference.map_or(Span::NONE, |reference| reference.span))
+                .help(format!(
+                    "give `{to}` a `sending_queue.storage`, or `sending_queue: {{wait_for_result: true}}`"
+                )),
+        );
+    }
 }
 
 fn words(signals: impl Iterator<Item = Signal>) -> String {

@@ -162,7 +162,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// What pipelines name. A name that stands for a connector is not taken for something else.
+/// What pipelines name, and what they need besides. A name that stands for a connector is not taken for something else.
 fn used(settings: &Settings) -> BTreeSet<(Kind, &ComponentId)> {
     let mut used = BTreeSet::new();
     for pipeline in settings.service.pipelines.values() {
@@ -177,6 +177,17 @@ fn used(settings: &Settings) -> BTreeSet<(Kind, &ComponentId)> {
                 let kind = if connector { Kind::Connector } else { kind };
                 used.insert((kind, &reference.id));
             }
+        }
+    }
+    // Who keeps what one of them gives up is used as well, and whoever keeps what that one does.
+    for id in settings.exporters.keys() {
+        let mut from = id;
+        while used.contains(&(Kind::Exporter, from))
+            && let Some(to) = settings.dead_letters(from)
+            && let Some((to, _)) = settings.exporters.get_key_value(&to.id)
+            && used.insert((Kind::Exporter, to))
+        {
+            from = to;
         }
     }
     used

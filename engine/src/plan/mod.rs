@@ -70,6 +70,7 @@ impl Plan {
         parts.pipelines = pipelines(settings);
         checks::signals(settings, registry, found);
         checks::pairs(settings, &parts, found);
+        checks::letters(settings, registry, &parts, found);
         listens::check(settings, &parts, found);
         checks::telemetry(settings, found);
         let around = Surroundings {
@@ -89,6 +90,7 @@ impl Plan {
                 checks::promises(settings, &wired, found);
                 checks::storages(settings, &parts, &wired, found);
                 checks::retries(settings, &parts, &wired, found);
+                checks::letters_in_memory(settings, &parts, &wired, found);
                 let promises = promises(&wired);
                 let listens = listens::addresses(settings, &parts);
                 Some(Self {

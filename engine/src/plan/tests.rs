@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tidegate_component::delivery::DeliveryDefaults;
 use tidegate_component::{
-    AnyExporter, BuildContext, BuildError, ComponentConfig, Connector, Entry, Extension, Processor,
-    Promise, Receiver, Routes,
+    AnyExporter, BuildContext, BuildError, ComponentConfig, Connector, Entry, Extension,
+    ExtensionContext, Processor, Promise, Receiver, Routes, StartError, Storage, async_trait,
 };
 use tidegate_config::{Kind, Options, describe};
 use tidegate_document::{Diagnostics, Sources, yaml};
@@ -98,6 +98,71 @@ impl ComponentConfig for Send {
     }
 }
 
+/// An exporter that takes traces alone.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct Tracer {}
+
+impl ComponentConfig for Tracer {
+    type Builds = AnyExporter;
+    const TYPE: &'static str = "tracer";
+    const SIGNALS: Signals = Signals::TRACES;
+    const DELIVERY: Option<DeliveryDefaults> = Some(DeliveryDefaults::GRPC);
+
+    fn build(&self, _: &BuildContext) -> Result<AnyExporter, BuildError> {
+        Ok(AnyExporter::Remote(Arc::new(Quiet)))
+    }
+}
+
+/// An extension that queues stand on.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct Shelf {}
+
+impl ComponentConfig for Shelf {
+    type Builds = Arc<dyn Extension>;
+    const TYPE: &'static str = "shelf";
+
+    fn build(&self, _: &BuildContext) -> Result<Arc<dyn Extension>, BuildError> {
+        Ok(Arc::new(Stored))
+    }
+}
+
+struct Stored;
+
+#[async_trait]
+impl Extension for Stored {
+    async fn start(&self, _: ExtensionContext) -> Result<(), StartError> {
+        Ok(())
+    }
+
+    fn storage(&self) -> Option<Arc<dyn Storage>> {
+        Some(Arc::new(Self))
+    }
+
+    async fn stop(&self) {}
+}
+
+impl Storage for Stored {
+    fn promise(&self) -> Promise {
+        Promise::Durable
+    }
+
+    fn max_age(&self) -> Option<std::time::Duration> {
+        None
+    }
+
+    fn log(&self, name: &str) -> Result<tidegate_journal::Log, StartError> {
+        Err(StartError::new("there is no disk", name))
+    }
+
+    fn unclaimed(&self) -> Result<Vec<tidegate_journal::Stored>, StartError> {
+        Ok(Vec::new())
+    }
+
+    fn flush(&self) {}
+}
+
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Count {}
@@ -136,9 +201,9 @@ impl ComponentConfig for Health {
 static REGISTRY: Registry = Registry {
     receivers: &[Entry::of::<Listen>()],
     processors: &[Entry::of::<Pass>()],
-    exporters: &[Entry::of::<Send>()],
+    exporters: &[Entry::of::<Send>(), Entry::of::<Tracer>()],
     connectors: &[Entry::of::<Count>()],
-    extensions: &[Entry::of::<Health>()],
+    extensions: &[Entry::of::<Health>(), Entry::of::<Shelf>()],
 };
 
 /// Plans a text with queues that promise as their names say.
@@ -391,9 +456,84 @@ service:
 }
 
 #[test]
+fn exporter_that_keeps_dead_letters_is_built_though_no_pipeline_names_it() {
+    let (plan, found) = plan(
+        "receivers: {listen: }
+exporters:
+  otlp_grpc: {endpoint: x, on_permanent_error: otlp_grpc/letters}
+  otlp_grpc/letters: {endpoint: y, on_permanent_error: otlp_grpc/last}
+  otlp_grpc/last: {endpoint: z}
+service:
+  pipelines:
+    traces: {receivers: [listen], exporters: [otlp_grpc]}
+",
+    );
+    assert_eq!(found, [""; 0]);
+    let exporters = &plan.as_ref().unwrap().parts.exporters;
+    assert_eq!(exporters.len(), 3);
+}
+
+#[test]
+fn dead_letters_of_a_signal_that_nobody_takes_are_an_error() {
+    let (plan, found) = plan(
+        "receivers: {listen: }
+exporters:
+  otlp_grpc: {endpoint: x, on_permanent_error: tracer}
+  tracer:
+service:
+  pipelines:
+    traces: {receivers: [listen], exporters: [otlp_grpc]}
+    logs: {receivers: [listen], exporters: [otlp_grpc]}
+",
+    );
+    assert!(plan.is_none());
+    let expected = "3: exporters::otlp_grpc::on_permanent_error: the exporter `tracer` does not take logs, \
+                    which `otlp_grpc` gets; name one that takes logs, for example a `file`";
+    assert_eq!(found, [expected]);
+}
+
+#[test]
+fn dead_letters_that_leave_the_disk_for_memory_get_a_warning() {
+    let text = |letters: &str| {
+        format!(
+            "receivers: {{listen: }}
+exporters:
+  otlp_grpc/disk:
+    endpoint: x
+    sending_queue: {{storage: shelf}}
+    on_permanent_error: {letters}
+  otlp_grpc: {{endpoint: y}}
+  otlp_grpc/2/disk: {{endpoint: y}}
+extensions: {{shelf: }}
+service:
+  extensions: [shelf]
+  pipelines:
+    traces: {{receivers: [listen], exporters: [otlp_grpc/disk]}}
+    logs: {{receivers: [listen], exporters: [otlp_grpc, otlp_grpc/2/disk]}}
+"
+        )
+    };
+    let (plan, found) = plan(&text("otlp_grpc"));
+    assert!(plan.is_some(), "{found:?}");
+    let start = "6: exporters::otlp_grpc/disk::on_permanent_error: what `otlp_grpc/disk` gives up is on disk \
+                 until `otlp_grpc` takes it over, which then holds it in memory; give `otlp_grpc`";
+    let told = |found: &[String]| found.iter().any(|line| line.starts_with(start));
+    assert!(told(&found), "{found:?}");
+}
+
+#[test]
 fn every_kind_lists_its_types() {
     let types = Kind::ALL.map(|kind| REGISTRY.types(kind)).concat();
-    assert_eq!(types, ["listen", "pass", "otlp_grpc", "count", "health"]);
+    let expected = [
+        "listen",
+        "pass",
+        "otlp_grpc",
+        "tracer",
+        "count",
+        "health",
+        "shelf",
+    ];
+    assert_eq!(types, expected);
     assert!(REGISTRY.joins("count", Signal::Traces, Signal::Metrics));
     assert!(!REGISTRY.joins("count", Signal::Traces, Signal::Traces));
 }

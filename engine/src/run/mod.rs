@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod genuine;
 #[cfg(test)]
+mod letters;
+#[cfg(test)]
 mod recourse;
 mod start;
 mod status;

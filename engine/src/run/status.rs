@@ -27,11 +27,8 @@ impl StatusSource for Status {
 }
 
 fn pipeline(graph: &Graph, pipeline: &Pipeline, running: bool) -> PipelineStatus {
-    let exporters: Vec<_> = pipeline
-        .ends
-        .iter()
-        .map(|end| exporter(graph, *end))
-        .collect();
+    let ends = with_letters(graph, &pipeline.ends);
+    let exporters: Vec<_> = ends.iter().map(|end| exporter(graph, *end)).collect();
     PipelineStatus {
         name: pipeline.name.clone(),
         signal: pipeline.signal.name(),
@@ -41,6 +38,21 @@ fn pipeline(graph: &Graph, pipeline: &Pipeline, running: bool) -> PipelineStatus
         healthy: running && exporters.iter().all(|exporter| exporter.healthy),
         exporters,
     }
+}
+
+/// The ends of a pipeline, and those that get what these give up.
+fn with_letters(graph: &Graph, ends: &[End]) -> Vec<End> {
+    let mut all = ends.to_vec();
+    let mut at = 0;
+    while let Some(end) = all.get(at) {
+        let letters = match end {
+            End::Sink(sink) => graph.sinks[*sink as usize].letters,
+            End::Inline(_) | End::Node(_) => None,
+        };
+        all.extend(letters.filter(|letters| !all.contains(letters)));
+        at += 1;
+    }
+    all
 }
 
 fn exporter(graph: &Graph, end: End) -> ExporterStatus {

@@ -1,17 +1,18 @@
 //! Stopping: receivers, then every node from left to right, then the queues until the deadline.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::AcqRel, Ordering::Acquire, Ordering::Release};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tidegate_component::AnyExporter;
 use tidegate_component::status::{LedgerRow, Phase, StatusSource};
+use tidegate_component::{AnyExporter, ComponentId};
 use tokio::time::{Instant, timeout_at};
 
 use super::Running;
-use crate::graph::{Local, Make};
+use crate::graph::{End, Local, Make, SinkEnd};
 
 /// How long a component may take to close when the deadline has passed.
 const TO_CLOSE: Duration = Duration::from_secs(2);
@@ -38,8 +39,7 @@ impl Running {
         self.flush(deadline).await;
         self.hear(deadline).await;
         self.wired.graph.draining.store(true, Release);
-        let sinks = self.wired.graph.sinks.iter();
-        join_all(sinks.map(|end| end.sink.drain(deadline))).await;
+        self.drain(deadline).await;
         self.last_accounts().await;
         self.remove().await;
         self.close().await;
@@ -87,6 +87,17 @@ impl Running {
         }
         let idle = self.wired.graph.in_flight.idle();
         within(until.max(now + TO_CLOSE), "graph", "hand-overs", idle).await;
+    }
+
+    /// Drains the queues, those behind others that get what these give up: they have a moment
+    /// for it even when time is up.
+    async fn drain(&self, deadline: Instant) {
+        let sinks = &self.wired.graph.sinks;
+        let mut until = deadline;
+        for stage in drain_stages(sinks) {
+            join_all(stage.iter().map(|end| end.sink.drain(until))).await;
+            until = deadline.max(Instant::now() + TO_CLOSE);
+        }
     }
 
     /// Batches of which connectors wait to hear how they ended.
@@ -163,6 +174,22 @@ impl Running {
             .map(|(id, extension)| within(until, "extension", id.as_str(), extension.stop()));
         join_all(stops).await;
     }
+}
+
+/// Sinks in the order in which they are drained: an exporter behind all whose dead letters it gets.
+fn drain_stages(sinks: &[SinkEnd]) -> Vec<Vec<&SinkEnd>> {
+    let mut stage: BTreeMap<&ComponentId, usize> = BTreeMap::new();
+    // Who gets letters lies before those that they come from.
+    for end in sinks.iter().rev() {
+        let own = *stage.entry(&end.id).or_default();
+        if let Some(End::Sink(letters)) = end.letters {
+            let of_letters = stage.entry(&sinks[letters as usize].id).or_default();
+            *of_letters = (*of_letters).max(own + 1);
+        }
+    }
+    let last = stage.values().max().copied().unwrap_or_default();
+    let of = |at| sinks.iter().filter(|end| stage[&end.id] == at).collect();
+    (0..=last).map(of).collect()
 }
 
 /// Waits for a step of the shutdown no longer than until a time.

@@ -11,14 +11,14 @@ use tidegate_pdata::{Signal, Signals};
 
 use super::{ExporterPart, Fault, Parts, Surroundings, context, signal_context};
 use crate::graph::{End, InlineEnd, SinkEnd};
-use crate::sink::SinkSettings;
+use crate::sink::{DeadLetters, Post, SinkSettings};
 
 /// All ends, and where each is found.
 #[derive(Default)]
 pub(super) struct Ends {
     pub(super) exporters: Vec<(ComponentId, AnyExporter)>,
     pub(super) sinks: Vec<SinkEnd>,
-    pub(super) inlines: Vec<InlineEnd>,
+    pub(super) inlines: Vec<Arc<InlineEnd>>,
     found: BTreeMap<(ComponentId, Signal), End>,
 }
 
@@ -30,10 +30,10 @@ impl Ends {
         faults: &mut Vec<Fault>,
     ) -> Self {
         let mut ends = Self::default();
-        for (id, part) in &parts.exporters {
+        for (id, part) in parts.letters_first() {
             let wanted = Signal::ALL
                 .into_iter()
-                .filter(|signal| used(parts, id, *signal));
+                .filter(|signal| parts.is_fed(id, *signal));
             let context = BuildContext {
                 signals: wanted.fold(Signals::NONE, |all, signal| all.and(signal.into())),
                 ..context(Kind::Exporter, id, around)
@@ -58,7 +58,7 @@ impl Ends {
                 storage,
             };
             for signal in Signal::ALL {
-                if used(parts, id, signal) {
+                if parts.is_fed(id, signal) {
                     let end = ends.end(parts, (id, part), &common, signal, around);
                     if let Err(errors) = end {
                         faults.extend(errors.into_iter().map(|error| fault(id, error)));
@@ -81,9 +81,10 @@ impl Ends {
         around: &Surroundings,
     ) -> Result<(), Vec<BuildError>> {
         let context = signal_context(Kind::Exporter, id, signal, around);
+        let letters = parts.letters_of(id);
         let end = if let AnyExporter::Inline(exporter) = common.exporter {
-            self.inlines
-                .push(InlineEnd::new(&context, signal, Arc::clone(exporter)));
+            let end = InlineEnd::new(&context, signal, Arc::clone(exporter));
+            self.inlines.push(Arc::new(end));
             End::Inline(index(self.inlines.len() - 1))
         } else {
             let settings = SinkSettings {
@@ -98,18 +99,47 @@ impl Ends {
                 metrics: context.metrics.clone(),
                 shared: common.shared.clone(),
                 storage: common.storage.clone(),
+                letters: letters.and_then(|to| self.letters(to, signal, around)),
             };
             let sink = (around.sink)(settings)?;
             self.sinks.push(SinkEnd {
                 id: id.clone(),
                 signal,
                 panicked: context.loss("delivery_panic"),
+                letters: letters.and_then(|to| self.of(to, signal)),
                 sink,
             });
             End::Sink(index(self.sinks.len() - 1))
         };
         self.found.insert((id.clone(), signal), end);
         Ok(())
+    }
+
+    /// The way to an exporter that takes what another one gives up.
+    fn letters(
+        &self,
+        to: &ComponentId,
+        signal: Signal,
+        around: &Surroundings,
+    ) -> Option<DeadLetters> {
+        let id = to.clone();
+        Some(match self.of(to, signal)? {
+            End::Sink(at) => DeadLetters::to_sink(id, Arc::clone(&self.sinks[at as usize].sink)),
+            End::Inline(at) => {
+                let end = Arc::clone(&self.inlines[at as usize]);
+                let workers = around.workers.clone();
+                let post: Post = Arc::new(move |batch| match workers.current() {
+                    Some(worker) => {
+                        end.put(worker, batch);
+                        Ok(())
+                    }
+                    // Only a worker may count there.
+                    None => Err(batch),
+                });
+                DeadLetters { to: id, post }
+            }
+            End::Node(_) => return None,
+        })
     }
 
     /// The end of an exporter for a signal; none where it could not be built.
@@ -178,17 +208,14 @@ fn fault(id: &ComponentId, error: BuildError) -> Fault {
     }
 }
 
-fn used(parts: &Parts, id: &ComponentId, signal: Signal) -> bool {
-    let mut pipelines = parts.pipelines.iter();
-    pipelines.any(|pipeline| pipeline.signal == signal && pipeline.exporters.contains(id))
-}
-
-/// Whether some pipeline of the signal has no other end than this.
+/// Whether some pipeline of the signal has no other end than this, or none has this one: whoever
+/// gives it dead letters then hears that it is full.
 fn alone(parts: &Parts, id: &ComponentId, signal: Signal) -> bool {
     let mut pipelines = parts.pipelines.iter();
-    pipelines.any(|pipeline| {
-        pipeline.signal == signal && pipeline.exporters.iter().all(|other| other == id)
-    })
+    !parts.ends_in(id, signal)
+        || pipelines.any(|pipeline| {
+            pipeline.signal == signal && pipeline.exporters.iter().all(|other| other == id)
+        })
 }
 
 #[expect(

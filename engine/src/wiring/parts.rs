@@ -87,6 +87,57 @@ impl Parts {
         .collect()
     }
 
+    /// The exporter that takes what another one gives up.
+    pub(crate) fn letters_of(&self, exporter: &ComponentId) -> Option<&ComponentId> {
+        let to = self
+            .exporters
+            .get(exporter)?
+            .keys
+            .on_permanent_error
+            .as_ref()?;
+        self.exporters.get_key_value(to).map(|(to, _)| to)
+    }
+
+    /// Whether a pipeline of the signal ends in an exporter.
+    pub(crate) fn ends_in(&self, exporter: &ComponentId, signal: Signal) -> bool {
+        let mut pipelines = self.pipelines.iter();
+        pipelines.any(|part| part.signal == signal && part.exporters.contains(exporter))
+    }
+
+    /// Whether an exporter gets data of a signal: from pipelines, or what others give up.
+    pub(crate) fn is_fed(&self, exporter: &ComponentId, signal: Signal) -> bool {
+        let mut feeders = vec![exporter];
+        let mut at = 0;
+        while let Some(&fed) = feeders.get(at) {
+            if self.ends_in(fed, signal) {
+                return true;
+            }
+            for from in self.exporters.keys() {
+                if self.letters_of(from) == Some(fed) && !feeders.contains(&from) {
+                    feeders.push(from);
+                }
+            }
+            at += 1;
+        }
+        false
+    }
+
+    /// The exporters, each behind the one that takes what it gives up.
+    pub(crate) fn letters_first(&self) -> Vec<(&ComponentId, &ExporterPart)> {
+        let mut order: Vec<&ComponentId> = Vec::new();
+        for id in self.exporters.keys() {
+            let mut way = Vec::new();
+            let mut next = Some(id);
+            while let Some(id) = next.filter(|id| !order.contains(id) && !way.contains(id)) {
+                way.push(id);
+                next = self.letters_of(id);
+            }
+            order.extend(way.into_iter().rev());
+        }
+        let parts = order.into_iter().map(|id| self.exporters.get_key_value(id));
+        parts.flatten().collect()
+    }
+
     /// The pipelines that data entering one of them passes, itself first.
     pub(crate) fn reach(&self, pipeline: usize) -> Vec<usize> {
         self.reach_through(pipeline, |_| true)

@@ -1,8 +1,10 @@
 //! The commit of one sealed object, with retry and timeout.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use tidegate_component::{ExportError, Sealed};
+use tidegate_component::{ExportError, Position, Sealed};
+use tidegate_pdata::Outcome;
 use tokio::time::Instant;
 
 use super::driver::Driver;
@@ -15,8 +17,27 @@ use crate::delivery::job::COME_AGAIN;
 /// How often the far end is asked for an object.
 const ASKED: u32 = 8;
 
-/// How a commit ended: well, or for what reason and with what error.
-pub(super) type Ended = Result<(), (Why, String)>;
+/// How a commit ended.
+pub(super) type Ended = Result<(), GivenUp>;
+
+/// Why an object is not committed.
+#[derive(Debug)]
+pub(super) struct GivenUp {
+    pub(super) why: Why,
+    pub(super) error: String,
+    /// The batches whose items another exporter keeps, and what it answered.
+    pub(super) kept: HashMap<Position, Outcome>,
+}
+
+impl GivenUp {
+    fn new(why: Why, error: String) -> Self {
+        Self {
+            why,
+            error,
+            kept: HashMap::new(),
+        }
+    }
+}
 
 /// Lets go of an object that is not committed when its commit is given up or cut off.
 struct Hold<'a> {
@@ -55,8 +76,7 @@ impl Driver {
                 Err(given_up) => break given_up,
             }
         };
-        self.health().failed(&ended.1, Fate::Dropping);
-        self.health().lost(ended.0, sealed.items(), &ended.1);
+        self.health().failed(&ended.error, Fate::Dropping);
         Err(ended)
     }
 
@@ -96,28 +116,24 @@ impl Driver {
     }
 
     /// Waits for the next attempt, where there is one.
-    async fn wait_after(
-        &self,
-        failure: Failure,
-        failures: u32,
-        began: Instant,
-    ) -> Result<(), (Why, String)> {
+    async fn wait_after(&self, failure: Failure, failures: u32, began: Instant) -> Ended {
         let error = match failure {
             Failure::Panic(said) => {
-                return Err((Why::Panic, format!("the exporter panicked: {said}")));
+                let error = format!("the exporter panicked: {said}");
+                return Err(GivenUp::new(Why::Panic, error));
             }
             Failure::Export(error) => error,
         };
         let text = chain(&error);
         if matches!(error, ExportError::Permanent { .. }) {
-            return Err((Why::Permanent, text));
+            return Err(GivenUp::new(Why::Permanent, text));
         }
         let Some(backoff) = &self.settings.retry else {
-            return Err((Why::RetryOff, text));
+            return Err(GivenUp::new(Why::RetryOff, text));
         };
         let now = Instant::now();
         let Some(at) = backoff.next(failures, wish(&error), began, now) else {
-            return Err((Why::RetryExhausted, text));
+            return Err(GivenUp::new(Why::RetryExhausted, text));
         };
         self.health().failed(&text, Fate::Retrying);
         let hurried = self.hurried();

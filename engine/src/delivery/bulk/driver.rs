@@ -17,9 +17,11 @@ use super::commit::Ended;
 use super::seals::{Fate, Left, Seals};
 use super::work::Work;
 use crate::delivery::books::{Books, Why};
+use crate::delivery::entrance::Entrance;
 use crate::delivery::health::Health;
 use crate::delivery::job::{Job, SHUTTING_DOWN};
 use crate::delivery::lane::{GLANCE, LAST_WORDS};
+use crate::delivery::letters::{Letters, give_up};
 use crate::delivery::settings::Settings;
 use crate::delivery::store::Store;
 use crate::delivery::tasks::Tasks;
@@ -33,7 +35,7 @@ pub(super) struct Driver {
     pub(super) name: Arc<str>,
     pub(super) exporter: Arc<dyn BulkExporter>,
     pub(super) settings: Settings,
-    health: Health,
+    health: Arc<Health>,
     inboxes: [SegQueue<Job>; Signal::ALL.len()],
     /// Commits that have ended.
     done: SegQueue<(Object, Ended)>,
@@ -58,6 +60,8 @@ struct Shared {
     books: Vec<Arc<Books>>,
     /// What of each signal is on disk.
     stores: Vec<(Signal, Arc<Store>)>,
+    /// Who takes what of each signal is given up.
+    letters: Vec<(Signal, Letters)>,
     /// Sinks that have not been drained.
     open: usize,
     /// Sinks that have been started.
@@ -95,7 +99,7 @@ impl Driver {
         storage: Option<Arc<dyn Storage>>,
     ) -> Self {
         Self {
-            health: Health::new(Arc::clone(&name), "all"),
+            health: Arc::new(Health::new(Arc::clone(&name), "all")),
             name,
             exporter,
             settings,
@@ -113,11 +117,37 @@ impl Driver {
     }
 
     /// Adds a signal's sink.
-    pub(super) fn join(&self, signal: Signal, books: Arc<Books>, store: Option<Arc<Store>>) {
+    pub(super) fn join(&self, signal: Signal, entrance: &Entrance) {
         let mut shared = self.shared();
-        shared.books.push(books);
+        shared.books.push(Arc::clone(&entrance.books));
+        let (store, letters) = (entrance.store.clone(), entrance.letters.clone());
         shared.stores.extend(store.map(|store| (signal, store)));
+        shared
+            .letters
+            .extend(letters.map(|letters| (signal, letters)));
         shared.open += 1;
+    }
+
+    /// Who takes what is given up of a signal.
+    pub(super) fn letters(&self, signal: Signal) -> Option<Letters> {
+        let shared = self.shared();
+        let mut all = shared.letters.iter();
+        all.find(|(of, _)| *of == signal)
+            .map(|(_, letters)| letters.clone())
+    }
+
+    /// What keeps a signal's batches on disk.
+    pub(super) fn store(&self, signal: Signal) -> Option<Arc<Store>> {
+        let shared = self.shared();
+        let mut all = shared.stores.iter();
+        all.find(|(of, _)| *of == signal)
+            .map(|(_, store)| Arc::clone(store))
+    }
+
+    /// Ends a batch that no object will ever have.
+    pub(super) fn give_up(&self, signal: Signal, job: Job, why: Why, error: &str) {
+        let letters = self.letters(signal);
+        give_up(letters.as_ref(), job, why, error, &self.health);
     }
 
     /// Starts the task that drives the exporter, once the last of all signals is started.
@@ -164,7 +194,7 @@ impl Driver {
         &self.tasks
     }
 
-    pub(super) const fn health(&self) -> &Health {
+    pub(super) const fn health(&self) -> &Arc<Health> {
         &self.health
     }
 
@@ -188,6 +218,7 @@ impl Driver {
         let worker = self.worker(&object);
         self.tasks.spawn(worker, async move {
             let ended = driver.commit(&object.sealed).await;
+            let ended = driver.keep_letters(&object.sealed, ended).await;
             driver.done.push((object, ended));
             driver.called.notify_one();
         });

@@ -276,6 +276,7 @@ impl Life {
             metrics: Metrics::new(Registry::default(), &[("exporter", "lake")]),
             shared: Shared::default(),
             storage: Some(Arc::new(Shelf(journal.ok()?))),
+            letters: None,
         });
         let sink = sink.unwrap();
         sink.start().await.ok()?;

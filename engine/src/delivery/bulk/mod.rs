@@ -12,6 +12,7 @@
 mod again;
 mod commit;
 mod driver;
+mod letters;
 mod open;
 mod sealing;
 mod seals;
@@ -34,6 +35,7 @@ use super::books::Books;
 use super::entrance::{Entrance, Next};
 use super::health::Health as Pulse;
 use super::job::{COME_AGAIN, Job, QUEUE_FULL};
+use super::letters::Letters;
 use super::settings::Settings;
 use super::store::{Gate, Outlet, Reader, Store, arrived};
 use crate::sink::{Account, Depth, Health, Room, Sink, SinkSettings};
@@ -68,9 +70,11 @@ impl Bulk {
             )
         });
         let (signal, store) = (around.signal, Store::of(around, &books));
-        driver.join(signal, Arc::clone(&books), store.clone());
+        let letters = Letters::of(around, driver.health());
+        let entrance = Entrance::new(settings, books, store, letters);
+        driver.join(signal, &entrance);
         Self(Arc::new_cyclic(|this| End {
-            entrance: Entrance::new(settings, books, store),
+            entrance,
             driver,
             signal,
             this: Weak::clone(this),
@@ -205,5 +209,8 @@ impl Sink for Bulk {
             collector.cut_off(end.driver.health());
         }
         end.driver.leave();
+        if let Some(letters) = &end.entrance.letters {
+            letters.close();
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use tidegate_component::{Position, Sealed};
 use tidegate_pdata::{Outcome, Receipt};
 
+use super::commit::GivenUp;
 use crate::delivery::books::{Beyond, End, Why};
 use crate::delivery::job::{SHUTTING_DOWN, outcome};
 use crate::delivery::store::Share;
@@ -22,6 +23,16 @@ struct Held {
     share: Option<Share>,
     /// What became of a part that was not delivered.
     failure: Option<Outcome>,
+}
+
+impl Held {
+    /// Notes what became of a part; one that nobody keeps outweighs one that somebody else does.
+    fn ended(&mut self, outcome: Option<Outcome>) {
+        let kept = |outcome: &Outcome| outcome.is_kept();
+        if self.failure.as_ref().is_none_or(kept) {
+            self.failure = outcome.or_else(|| self.failure.take());
+        }
+    }
 }
 
 impl Open {
@@ -43,17 +54,17 @@ impl Open {
 
     /// Ends what lies in an object that was committed.
     pub(super) fn committed(&mut self, sealed: &Sealed) {
-        self.end(sealed, |_| End::Delivered { rejected: 0 }, None);
+        self.end(sealed, |_, _| (End::Delivered { rejected: 0 }, None));
     }
 
     /// Ends what lies in an object that was given up.
-    pub(super) fn given_up(&mut self, sealed: &Sealed, why: Why, error: &str) {
-        let outcome = outcome(why, error);
-        self.end(
-            sealed,
-            |held| End::dropped(why, &held.receipt),
-            Some(&outcome),
-        );
+    pub(super) fn given_up(&mut self, sealed: &Sealed, given_up: &GivenUp) {
+        let why = given_up.why;
+        let lost = outcome(why, &given_up.error);
+        self.end(sealed, |position, held| match given_up.kept(position) {
+            Some(outcome) => (End::PassedOn(why), Some(outcome.clone())),
+            None => (End::dropped(why, &held.receipt), Some(lost.clone())),
+        });
     }
 
     /// Ends all that is open: no object has it.
@@ -73,12 +84,12 @@ impl Open {
         self.0.is_empty()
     }
 
-    fn end(&mut self, sealed: &Sealed, end: impl Fn(&Held) -> End, failure: Option<&Outcome>) {
+    fn end(&mut self, sealed: &Sealed, end: impl Fn(Position, &Held) -> (End, Option<Outcome>)) {
         for part in &sealed.parts {
             if let Some(held) = self.0.get_mut(&part.position) {
-                let end = end(held);
+                let (end, outcome) = end(part.position, held);
                 held.items.end(part.items.len(), end);
-                held.failure = failure.cloned().or_else(|| held.failure.take());
+                held.ended(outcome);
                 self.close(part.position);
             }
         }

@@ -22,12 +22,18 @@ pub(super) enum Rewrite {
     End(Object, Ended, Fate),
 }
 
+/// What stands before the reason for which an object was given up that another exporter keeps.
+const KEPT: &str = "kept:";
+
 impl Claim {
     /// How its items have ended.
     pub(super) fn end(&self) -> End {
         match &self.fate {
             Fate::Committed | Fate::Void => End::Delivered { rejected: 0 },
-            Fate::GivenUp(why) => End::Dropped(Why::of_name(why)),
+            Fate::GivenUp(why) => match why.strip_prefix(KEPT) {
+                Some(why) => End::PassedOn(Why::of_name(why)),
+                None => End::Dropped(Why::of_name(why)),
+            },
         }
     }
 }
@@ -52,7 +58,10 @@ impl Work {
     pub(super) fn object_ended(&mut self, object: Object, ended: Ended) {
         let fate = match &ended {
             Ok(()) => Fate::Committed,
-            Err((why, _)) => Fate::GivenUp(why.name().to_owned()),
+            Err(given_up) if given_up.is_all_kept(&object.sealed) => {
+                Fate::GivenUp(format!("{KEPT}{}", given_up.why.name()))
+            }
+            Err(given_up) => Fate::GivenUp(given_up.why.name().to_owned()),
         };
         self.write_end(object, ended, fate);
     }
@@ -72,7 +81,7 @@ impl Work {
     fn settle(&mut self, sealed: &Sealed, ended: Ended) {
         match ended {
             Ok(()) => self.open.committed(sealed),
-            Err((why, error)) => self.open.given_up(sealed, why, &error),
+            Err(given_up) => self.open.given_up(sealed, &given_up),
         }
     }
 

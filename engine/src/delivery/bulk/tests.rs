@@ -176,6 +176,7 @@ impl Rig {
                 metrics: Metrics::new(registry.clone(), &[("exporter", "lake")]),
                 shared: shared.clone(),
                 storage: None,
+                letters: None,
             };
             crate::delivery::sink(settings).unwrap()
         };

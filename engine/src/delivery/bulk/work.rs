@@ -258,13 +258,14 @@ impl Work {
             }
             Some(Err(Failure::Panic(said))) => {
                 let error = format!("the exporter panicked: {said}");
-                job.dropped(Why::Panic, &error, health);
+                self.driver.give_up(signal, job, Why::Panic, &error);
             }
             Some(Err(Failure::Export(error))) if is_passing(&error) => {
                 self.stall(signal, job, &error);
             }
             Some(Err(Failure::Export(error))) => {
-                job.dropped(Why::Permanent, &chain(&error), health);
+                self.driver
+                    .give_up(signal, job, Why::Permanent, &chain(&error));
             }
         }
     }
@@ -273,13 +274,15 @@ impl Work {
     fn stall(&mut self, signal: Signal, mut job: Job, error: &ExportError) {
         let (now, health) = (Instant::now(), self.driver.health());
         let Some(backoff) = &self.driver.settings.retry else {
-            job.dropped(Why::RetryOff, &chain(error), health);
+            self.driver
+                .give_up(signal, job, Why::RetryOff, &chain(error));
             return;
         };
         let began = job.begin(now);
         if !backoff.allows(began, now) {
             health.failed(&chain(error), Fate::Dropping);
-            job.dropped(Why::RetryExhausted, &chain(error), health);
+            self.driver
+                .give_up(signal, job, Why::RetryExhausted, &chain(error));
             return;
         }
         self.rest = Some(now + wish(error).unwrap_or(COME_AGAIN));

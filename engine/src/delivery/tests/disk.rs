@@ -2,6 +2,7 @@
 
 mod books;
 mod ends;
+mod letters;
 mod random;
 
 use std::collections::BTreeSet;
@@ -66,7 +67,17 @@ impl Life {
         disk: &MemoryDisk,
         keys: Keys,
         peer: Peer,
+        of: (Options, Option<Duration>),
+    ) -> Self {
+        Self::lettered(disk, keys, peer, of, None).await
+    }
+
+    async fn lettered(
+        disk: &MemoryDisk,
+        keys: Keys,
+        peer: Peer,
         (options, max_age): (Options, Option<Duration>),
+        letters: Option<&Rig>,
     ) -> Self {
         let promise = match options.fsync {
             Fsync::Interval(_) => Promise::Memory,
@@ -80,7 +91,7 @@ impl Life {
             max_age,
         });
         let storage: Arc<dyn Storage> = Arc::clone(&shelf) as _;
-        let rig = Rig::start_stored(keys, peer, Some(storage)).await;
+        let rig = Rig::start_stored(keys, peer, Some(storage), letters).await;
         Self {
             rig,
             shelf,

@@ -4,6 +4,7 @@ mod peer;
 
 mod disk;
 mod isolation;
+mod letters;
 mod overflow;
 mod property;
 mod queue;
@@ -23,7 +24,7 @@ use tidegate_component::{AnyExporter, Shared, Storage};
 use tidegate_pdata::{Batch, Budget, Context, Payload, Pending, Receipt, Segment, Signal};
 use tokio::time::Instant;
 
-use crate::sink::{Account, Sink, SinkSettings};
+use crate::sink::{Account, DeadLetters, Sink, SinkSettings};
 use crate::workers::Pool;
 use peer::Peer;
 
@@ -48,22 +49,32 @@ impl Rig {
 
     /// Starts a delivery of logs on these workers.
     async fn start_on(pool: Pool, keys: Keys, peer: Peer, alone: bool) -> Self {
-        Self::start_all(pool, keys, peer, (alone, None)).await
+        Self::start_all(pool, keys, peer, (alone, None, None)).await
+    }
+
+    /// Starts a delivery of logs whose dead letters another one gets.
+    async fn start_lettered(keys: Keys, peer: Peer, letters: &Self) -> Self {
+        Self::start_all(Pool::here(), keys, peer, (true, None, Some(letters))).await
     }
 
     /// Starts a delivery of logs whose queue stands on a storage.
-    async fn start_stored(keys: Keys, peer: Peer, storage: Option<Arc<dyn Storage>>) -> Self {
+    async fn start_stored(
+        keys: Keys,
+        peer: Peer,
+        storage: Option<Arc<dyn Storage>>,
+        letters: Option<&Self>,
+    ) -> Self {
         let mut keys = keys;
         let queue = keys.sending_queue.get_or_insert_default();
         queue.storage = Some("file_storage".parse().unwrap());
-        Self::start_all(Pool::here(), keys, peer, (true, storage)).await
+        Self::start_all(Pool::here(), keys, peer, (true, storage, letters)).await
     }
 
     async fn start_all(
         pool: Pool,
         keys: Keys,
         peer: Peer,
-        (alone, storage): (bool, Option<Arc<dyn Storage>>),
+        (alone, storage, letters): (bool, Option<Arc<dyn Storage>>, Option<&Self>),
     ) -> Self {
         let (metrics, peer) = (Registry::default(), Arc::new(peer));
         let budget = Budget::new(usize::MAX);
@@ -79,6 +90,10 @@ impl Rig {
             metrics: Metrics::new(metrics.clone(), &[("exporter", "otlp")]),
             shared: Shared::default(),
             storage,
+            letters: letters.map(|rig| {
+                let to = "letters".parse().unwrap();
+                DeadLetters::to_sink(to, Arc::clone(&rig.sink))
+            }),
         };
         let sink = super::sink(settings).unwrap();
         sink.start().await.unwrap();
@@ -121,7 +136,8 @@ impl Rig {
     fn account(&self) -> Account {
         let account = self.sink.account();
         let dropped: u64 = account.dropped.values().sum();
-        let ended = account.consumed + dropped;
+        let letters: u64 = account.dead_letters.values().sum();
+        let ended = account.consumed + letters + dropped;
         assert_eq!(account.taken + account.created, ended + account.held);
         account
     }
@@ -174,7 +190,7 @@ pub(super) fn secs(seconds: u64) -> Duration {
 }
 
 /// Records as one request.
-fn payload(records: &[u32]) -> Payload {
+pub(super) fn payload(records: &[u32]) -> Payload {
     let record = |record: &u32| LogRecord {
         flags: *record,
         ..LogRecord::default()

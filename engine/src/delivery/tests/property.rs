@@ -79,6 +79,7 @@ fn delivery_keys() -> impl Strategy<Value = Keys> {
             batch,
             ..SendingQueue::default()
         }),
+        on_permanent_error: None,
     })
 }
 

@@ -3,6 +3,8 @@
 //! A [`Charge`] stands for items inside. It must be ended one way or the other; one that is
 //! merely dropped counts as lost, so the books balance whatever happens.
 
+mod charge;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{
@@ -14,6 +16,8 @@ use tidegate_component::delivery::Sizer;
 use tidegate_component::metrics::Metrics;
 use tidegate_pdata::{Budget, Payload, Receipt, Signal};
 use tokio::sync::Notify;
+
+pub(super) use charge::{Beyond, Charge};
 
 use super::meters::Meters;
 use crate::sink::{Account, Depth};
@@ -107,6 +111,8 @@ pub(super) enum End {
     Dropped(Why),
     /// They are dropped, and their senders, who still wait, are told.
     Returned(Why),
+    /// They were given up here, and another exporter answers for them.
+    PassedOn(Why),
 }
 
 impl End {
@@ -133,6 +139,8 @@ pub(super) struct Books {
     consumed: AtomicU64,
     lost: [AtomicU64; Why::COUNT],
     returned: [AtomicU64; Why::COUNT],
+    /// Items that another exporter keeps.
+    passed_on: [AtomicU64; Why::COUNT],
     requests: AtomicUsize,
     items: AtomicUsize,
     bytes: AtomicUsize,
@@ -165,6 +173,7 @@ impl Books {
             consumed: AtomicU64::new(0),
             lost: [const { AtomicU64::new(0) }; Why::COUNT],
             returned: [const { AtomicU64::new(0) }; Why::COUNT],
+            passed_on: [const { AtomicU64::new(0) }; Why::COUNT],
             requests: AtomicUsize::new(0),
             items: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
@@ -187,7 +196,7 @@ impl Books {
         let size = Depth::of(payload);
         let number = self.taken.fetch_add(size.items as u64, Relaxed);
         self.hold(size);
-        self.charge_for(number, size)
+        Charge::new(self, number, size)
     }
 
     /// Counts what was not put: a record that a former life left, or one that comes again.
@@ -198,26 +207,13 @@ impl Books {
 
     /// A charge for what is held already by a charge that was forgotten.
     pub(super) fn recall(self: &Arc<Self>, size: Depth) -> Charge {
-        self.charge_for(self.taken.load(Relaxed), size)
+        Charge::new(self, self.taken.load(Relaxed), size)
     }
 
     fn hold(&self, size: Depth) {
         self.requests.fetch_add(size.requests, Relaxed);
         self.items.fetch_add(size.items, Relaxed);
         self.bytes.fetch_add(size.bytes, Relaxed);
-    }
-
-    fn charge_for(self: &Arc<Self>, number: u64, size: Depth) -> Charge {
-        Charge {
-            books: Arc::clone(self),
-            number,
-            requests: size.requests,
-            items: size.items,
-            bytes: size.bytes,
-            flying: false,
-            on_disk: false,
-            elsewhere: false,
-        }
     }
 
     /// What the queue holds, counted by its sizer.
@@ -288,6 +284,7 @@ impl Books {
             consumed: self.consumed.load(Relaxed),
             dropped: by_reason(&|why| self.dropped(why)),
             lost: by_reason(&|why| self.lost[why as usize].load(Relaxed)),
+            dead_letters: by_reason(&|why| self.passed_on[why as usize].load(Relaxed)),
             held: self.held() as u64,
         }
     }
@@ -346,6 +343,10 @@ impl Books {
             }
             End::Dropped(why) => self.drop_items(items, why, false),
             End::Returned(why) => self.drop_items(items, why, true),
+            End::PassedOn(why) => {
+                self.passed_on[why as usize].fetch_add(items, Relaxed);
+                self.meters.send_failed.add(items);
+            }
         }
     }
 
@@ -360,215 +361,6 @@ impl Books {
         match why {
             Why::QueueFull => self.meters.enqueue_failed.add(items),
             _ => self.meters.send_failed.add(items),
-        }
-    }
-}
-
-/// Items inside, until they end.
-#[derive(Debug)]
-pub(super) struct Charge {
-    books: Arc<Books>,
-    number: u64,
-    requests: usize,
-    items: usize,
-    bytes: usize,
-    flying: bool,
-    /// Whether a record on disk stands for the items: they outlive the charge.
-    on_disk: bool,
-    /// Whether the items go elsewhere if this is dropped without an end.
-    elsewhere: bool,
-}
-
-impl Charge {
-    /// Tells that the items go elsewhere where they are not delivered.
-    pub(super) const fn goes_elsewhere(&mut self) {
-        self.elsewhere = true;
-    }
-
-    /// Rises with every payload taken in; a part keeps the number of the whole.
-    pub(super) const fn number(&self) -> u64 {
-        self.number
-    }
-
-    /// Items that it stands for.
-    pub(super) const fn items(&self) -> usize {
-        self.items
-    }
-
-    /// Cuts off a charge for `items` of its items; bytes are dealt by the items.
-    pub(super) fn split_off(&mut self, items: usize) -> Self {
-        debug_assert!(
-            items <= self.items,
-            "a part has no more items than the whole"
-        );
-        let items = items.min(self.items);
-        let bytes = if self.items == 0 {
-            0
-        } else {
-            (self.bytes as u128 * items as u128 / self.items as u128) as usize
-        };
-        self.items -= items;
-        self.bytes -= bytes;
-        Self {
-            books: Arc::clone(&self.books),
-            number: self.number,
-            requests: 0,
-            items,
-            bytes,
-            flying: false,
-            on_disk: self.on_disk,
-            elsewhere: self.elsewhere,
-        }
-    }
-
-    /// Adds what another charge of the same books stands for.
-    pub(super) fn merge(&mut self, mut other: Self) {
-        debug_assert!(Arc::ptr_eq(&self.books, &other.books));
-        self.number = self.number.min(other.number);
-        self.elsewhere &= other.elsewhere;
-        self.requests += std::mem::take(&mut other.requests);
-        self.items += std::mem::take(&mut other.items);
-        self.bytes += std::mem::take(&mut other.bytes);
-    }
-
-    /// Has it stand for one request of so many bytes, whatever it was merged and cut from.
-    pub(super) fn reweigh(&mut self, bytes: usize) {
-        // What is new is added first, so that the sums never fall below what is inside.
-        self.books.requests.fetch_add(1, Relaxed);
-        self.books.bytes.fetch_add(bytes, Relaxed);
-        self.books.requests.fetch_sub(self.requests, Relaxed);
-        self.books.bytes.fetch_sub(self.bytes, Relaxed);
-        (self.requests, self.bytes) = (1, bytes);
-    }
-
-    /// Counts it among the requests in flight, from its first attempt to its end.
-    pub(super) fn fly(&mut self) {
-        if !self.flying {
-            self.flying = true;
-            self.books.meters.in_flight.add(1);
-            self.books.meters.batch_size.observe(self.items as f64);
-        }
-    }
-
-    /// Makes room in the queue while the items stay inside, in an open object.
-    pub(super) fn leave_queue(mut self) -> Beyond {
-        self.books.beyond.fetch_add(self.items, Relaxed);
-        let on_disk = std::mem::take(&mut self.on_disk);
-        Beyond {
-            items: self.vacate(),
-            books: Arc::clone(&self.books),
-            on_disk,
-        }
-    }
-
-    /// What it stands for.
-    pub(super) const fn size(&self) -> Depth {
-        Depth {
-            requests: self.requests,
-            items: self.items,
-            bytes: self.bytes,
-        }
-    }
-
-    /// Tells that the items are on disk: they stay in the books if this is dropped without an end.
-    pub(super) const fn store(&mut self) {
-        self.on_disk = true;
-    }
-
-    /// Leaves the items in the books, which a record on disk stands for.
-    pub(super) fn forget(mut self) {
-        self.leave();
-    }
-
-    fn leave(&mut self) {
-        (self.requests, self.items, self.bytes) = (0, 0, 0);
-        if std::mem::take(&mut self.flying) {
-            self.books.meters.in_flight.add(-1);
-        }
-    }
-
-    /// Ends the items.
-    pub(super) fn end(mut self, end: End) {
-        self.books.end(self.items, end);
-        self.vacate();
-    }
-
-    /// Gives its place in the queue back and tells how many items had it.
-    fn vacate(&mut self) -> usize {
-        let books = &*self.books;
-        let (requests, items, bytes) = (
-            std::mem::take(&mut self.requests),
-            std::mem::take(&mut self.items),
-            std::mem::take(&mut self.bytes),
-        );
-        let before = (
-            books.requests.fetch_sub(requests, Relaxed),
-            books.items.fetch_sub(items, Relaxed),
-            books.bytes.fetch_sub(bytes, Relaxed),
-        );
-        let (size_before, size) = match books.sizer {
-            Sizer::Requests => (before.0, requests),
-            Sizer::Items => (before.1, items),
-            Sizer::Bytes => (before.2, bytes),
-        };
-        if std::mem::take(&mut self.flying) {
-            books.meters.in_flight.add(-1);
-        }
-        if before.1 == items && items > 0 {
-            books.empty.notify_waiters();
-        }
-        if size_before >= books.capacity && size_before - size < books.capacity {
-            books.budget.ring();
-        }
-        items
-    }
-}
-
-impl Drop for Charge {
-    fn drop(&mut self) {
-        if self.on_disk {
-            self.leave();
-        } else if self.items + self.requests + self.bytes > 0 || self.flying {
-            let end = match self.elsewhere {
-                true => End::Returned(Why::HandedBack),
-                false => End::Dropped(self.books.unended()),
-            };
-            self.books.end(self.items, end);
-            self.vacate();
-        }
-    }
-}
-
-/// Items beyond the queue, until they end.
-#[derive(Debug)]
-pub(super) struct Beyond {
-    books: Arc<Books>,
-    items: usize,
-    /// Whether a record on disk stands for the items: they outlive this.
-    on_disk: bool,
-}
-
-impl Beyond {
-    /// Items that have not ended.
-    pub(super) const fn items(&self) -> usize {
-        self.items
-    }
-
-    /// Ends some of the items.
-    pub(super) fn end(&mut self, items: usize, end: End) {
-        let items = items.min(self.items);
-        self.items -= items;
-        self.books.end(items, end);
-        if self.books.beyond.fetch_sub(items, Relaxed) == items {
-            self.books.empty.notify_waiters();
-        }
-    }
-}
-
-impl Drop for Beyond {
-    fn drop(&mut self) {
-        if self.items > 0 && !self.on_disk {
-            self.end(self.items, End::Dropped(self.books.unended()));
         }
     }
 }
