@@ -3,8 +3,13 @@
 //! A record that kills the process would kill it again after every restart. Each attempt holds
 //! a slot in a small file; what a process leaves in it when it dies was in flight. The notes
 //! need no sync: a process that dies takes no written page with it.
+//!
+//! A process that is killed from outside leaves such notes too, and of several records in flight
+//! most are innocent of any death. So the first death only makes them suspects; from there on one
+//! counts for a record that was in flight alone, and an attempt that the process outlives clears
+//! the record of all of them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, IoSlice};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,8 +25,61 @@ const DEATHS: &str = "deaths";
 /// More than there are ever slots or records under suspicion.
 const LIMIT: usize = 16 << 20;
 
-/// How many processes died with which records in flight, by segment and ordinal.
-pub(crate) type Deaths = HashMap<(u32, u32), u32>;
+/// How many deaths count for which records, by segment and ordinal.
+#[derive(Debug, Default)]
+pub(crate) struct Deaths(Mutex<Suspects>);
+
+#[derive(Debug, Default)]
+struct Suspects {
+    deaths: HashMap<(u32, u32), u32>,
+    /// Where they are written down, and how far.
+    file: Option<(Arc<dyn File>, u64)>,
+}
+
+impl Deaths {
+    fn open(disk: &dyn Disk, path: &Path, deaths: HashMap<(u32, u32), u32>) -> io::Result<Self> {
+        let file = match deaths.is_empty() {
+            true => None,
+            false => {
+                let file = disk.open(path)?;
+                let end = file.size()?;
+                Some((file, end))
+            }
+        };
+        Ok(Self(Mutex::new(Suspects { deaths, file })))
+    }
+
+    /// How many count for a record.
+    pub(crate) fn of(&self, segment: u32, ordinal: u32) -> u32 {
+        let suspects = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        suspects
+            .deaths
+            .get(&(segment, ordinal))
+            .copied()
+            .unwrap_or(0)
+    }
+
+    /// Forgets those of a record, here and in the file unless that is closed.
+    fn clear(&self, position: Position, id: LogId, is_closed: bool) {
+        let (segment, ordinal) = (position.segment, position.ordinal);
+        let mut suspects = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if suspects.deaths.remove(&(segment, ordinal)).is_none() || is_closed {
+            return;
+        }
+        if let Some((file, end)) = &mut suspects.file {
+            let note = Note {
+                segment,
+                ordinal,
+                value: 0,
+            };
+            let bytes = note.encode(id);
+            // Without this note the record is suspected once more; no more than that.
+            if write_fully(&**file, &mut [IoSlice::new(&bytes)], *end).is_ok() {
+                *end += NOTE as u64;
+            }
+        }
+    }
+}
 
 /// The slots of one log.
 #[derive(Debug, Default)]
@@ -37,23 +95,26 @@ struct Slots {
 }
 
 impl Flights {
-    /// Empty slots, and how many processes died with which records in flight.
+    /// Empty slots, and how many deaths count for which records.
     pub(crate) fn open(
         disk: &dyn Disk,
         log: &Path,
         id: LogId,
         is_there: impl Fn(u32) -> bool,
     ) -> io::Result<(Self, Deaths)> {
-        let mut deaths = Deaths::new();
+        let mut deaths = HashMap::new();
         for note in Note::decode_all(&read_small(disk, &log.join(DEATHS), LIMIT)?, id) {
             deaths.insert((note.segment, note.ordinal), note.value);
         }
         let before = deaths.len();
-        deaths.retain(|(segment, _), _| is_there(*segment));
+        deaths.retain(|(segment, _), count| *count > 0 && is_there(*segment));
         let mut changed = deaths.len() != before;
-        for note in Note::decode_all(&read_small(disk, &log.join(FLIGHTS), LIMIT)?, id) {
-            if is_there(note.segment) {
-                let count = deaths.entry((note.segment, note.ordinal)).or_default();
+        let flying = read_small(disk, &log.join(FLIGHTS), LIMIT)?;
+        let flying = Note::decode_all(&flying, id).map(|note| (note.segment, note.ordinal));
+        let flying: HashSet<_> = flying.collect();
+        for record in flying.iter().filter(|(segment, _)| is_there(*segment)) {
+            let count: &mut u32 = deaths.entry(*record).or_default();
+            if *count == 0 || flying.len() == 1 {
                 *count = count.saturating_add(1);
                 changed = true;
             }
@@ -67,6 +128,7 @@ impl Flights {
             let bytes: Vec<u8> = notes.flat_map(|note| note.encode(id)).collect();
             replace(disk, &log.join(DEATHS), &bytes)?;
         }
+        let deaths = Deaths::open(disk, &log.join(DEATHS), deaths)?;
         let flights = Self {
             file: Some(disk.create(&log.join(FLIGHTS))?),
             slots: Mutex::default(),
@@ -129,6 +191,12 @@ impl Flight {
             slot,
         }
     }
+}
+
+/// Says that the process has outlived an attempt to deliver a record.
+pub(crate) fn outlived(log: &LogState, position: Position) {
+    log.deaths
+        .clear(position, log.id, log.directory.is_closed());
 }
 
 impl Drop for Flight {

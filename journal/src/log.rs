@@ -11,7 +11,7 @@ use crate::catalog::{Position, State};
 use crate::committer::{Append, Command, Persist};
 use crate::cursor::Cursor;
 use crate::error::{ReadError, Refused};
-use crate::flights::Flight;
+use crate::flights::{Flight, outlived};
 use crate::format::data_sum;
 use crate::options::MAX_RECORD;
 use crate::segment::read_record;
@@ -57,10 +57,11 @@ pub struct Record {
     pub id: [u8; 16],
     /// How long ago it was appended; never negative.
     pub age: Duration,
-    /// Processes that died while it was in flight.
+    /// Deaths of the process that count for it: the first at which it was in flight, and each
+    /// further one at which it was in flight alone.
     ///
-    /// Others that were in flight beside it are suspected with it: a record with deaths is best
-    /// delivered last, and alone.
+    /// A record with deaths is best delivered last. It must be in flight alone, or a death that it
+    /// causes never counts for it.
     pub deaths: u32,
 }
 
@@ -169,6 +170,12 @@ impl Log {
     #[must_use]
     pub fn fly(&self, position: Position) -> Flight {
         Flight::begin(&self.state, position)
+    }
+
+    /// Says that the process has outlived an attempt to deliver the record: no death counts for it
+    /// any more.
+    pub fn outlived(&self, position: Position) {
+        outlived(&self.state, position);
     }
 
     /// Reads a record back.

@@ -28,7 +28,8 @@ pub struct Options {
     pub group_commit: Duration,
     /// Bytes that a segment is made for: 64 KiB to 2 GiB.
     pub segment_size: u64,
-    /// Process deaths with a record in flight after which it is quarantined; 0 is never.
+    /// Deaths that count for a record ([`crate::Record::deaths`]) after which it is quarantined; 0 is
+    /// never.
     pub max_deaths: u32,
     /// The clock, in milliseconds since 1970; read once, when the journal is opened.
     pub wall: fn() -> u64,

@@ -66,8 +66,7 @@ impl LogState {
     }
 
     fn deaths_of(&self, position: Position) -> u32 {
-        let key = (position.segment, position.ordinal);
-        self.deaths.get(&key).copied().unwrap_or(0)
+        self.deaths.of(position.segment, position.ordinal)
     }
 
     /// Moves a record to quarantine; tells whether it was live.

@@ -6,6 +6,7 @@
 use std::sync::atomic::{
     AtomicU8, AtomicU64, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed,
 };
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tidegate_component::metrics::Gauge;
@@ -46,7 +47,8 @@ pub(super) struct Breaker {
     until: AtomicU64,
     /// Per second of the window: its number from `base`, calls, failures.
     slots: [AtomicU64; SLOTS as usize],
-    gauge: Gauge,
+    /// Where its state is shown: 0 closed, 1 half-open, 2 open.
+    gauges: Mutex<Vec<Gauge>>,
 }
 
 /// The parts of a slot in one word.
@@ -72,15 +74,25 @@ impl Slot {
 }
 
 impl Breaker {
-    /// A closed breaker that shows its state (0 closed, 1 half-open, 2 open) on a gauge.
-    pub(super) fn new(gauge: Gauge) -> Self {
+    /// A closed breaker.
+    pub(super) fn new() -> Self {
         Self {
             base: Instant::now(),
             state: AtomicU8::new(CLOSED),
             until: AtomicU64::new(0),
             slots: [const { AtomicU64::new(0) }; SLOTS as usize],
-            gauge,
+            gauges: Mutex::default(),
         }
+    }
+
+    /// Has it shown on one more gauge.
+    pub(super) fn show_on(&self, gauge: Gauge) {
+        gauge.set(i64::from(self.state.load(Acquire)));
+        self.gauges().push(gauge);
+    }
+
+    fn gauges(&self) -> MutexGuard<'_, Vec<Gauge>> {
+        self.gauges.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Its state, as it is shown.
@@ -167,7 +179,9 @@ impl Breaker {
             .compare_exchange(from, to, AcqRel, Acquire)
             .is_ok();
         if changed {
-            self.gauge.set(i64::from(to));
+            for gauge in &*self.gauges() {
+                gauge.set(i64::from(to));
+            }
         }
         changed
     }
@@ -219,7 +233,9 @@ mod tests {
 
     fn breaker() -> (Breaker, Gauge) {
         let gauge = Gauge::default();
-        (Breaker::new(gauge.clone()), gauge)
+        let breaker = Breaker::new();
+        breaker.show_on(gauge.clone());
+        (breaker, gauge)
     }
 
     fn fail(breaker: &Breaker, times: usize) {

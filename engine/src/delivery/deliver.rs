@@ -12,7 +12,7 @@ use super::breaker::Leave;
 use super::health::Fate;
 use super::job::Job;
 use super::lane::Lane;
-use super::store::Share;
+use super::store::Alone;
 use super::waiting::For;
 
 /// The longest wait between attempts while the lane empties itself.
@@ -21,6 +21,12 @@ pub(super) const LAST_WAIT: Duration = Duration::from_secs(1);
 /// How much later a batch that has failed asks a breaker again, for each failure up to so many.
 const YIELD: Duration = Duration::from_millis(50);
 const MOST_YIELDS: u32 = 20;
+
+/// How long a record that processes died over waits where others are in its way.
+const MAKE_WAY: Duration = Duration::from_secs(30);
+
+/// How long one may keep others waiting.
+const LONG_ALONE: Duration = Duration::from_secs(30);
 
 impl Lane {
     /// Tries a batch and ends it, lets it wait, or takes it apart.
@@ -36,6 +42,16 @@ impl Lane {
             job.dropped(Why::TooOld, error, &self.health);
             return;
         }
+        let mut alone = None;
+        if let Some(share) = job.share().filter(|share| share.is_suspect()) {
+            alone = share.alone().await;
+            if alone.is_none() {
+                // Beside others, a death of its making would not tell which of them it was.
+                self.wait(job, Instant::now() + MAKE_WAY, For::Backoff);
+                return;
+            }
+        }
+        let now = Instant::now();
         if let Some(until) = self.held_back(now) {
             if self.hands_back(&job) {
                 let error = self.health.error().unwrap_or_default();
@@ -46,7 +62,7 @@ impl Lane {
             return;
         }
         job.begin(now);
-        match self.call(&job).await {
+        match self.call_once(&job, &mut alone).await {
             Ok(delivered) => {
                 self.health.well();
                 job.delivered(&delivered, &self.health);
@@ -55,7 +71,9 @@ impl Lane {
                 divisible: true,
                 reason,
                 ..
-            })) if job.items() > 1 && !job.has_recourse() => self.isolate(job, &reason).await,
+            })) if job.items() > 1 && !job.has_recourse() => {
+                self.isolate(job, &reason, alone.is_some()).await;
+            }
             Err(failure) => self.fail(job, failure),
         }
     }
@@ -93,10 +111,33 @@ impl Lane {
         }
     }
 
-    /// Makes one call and tells the breaker.
-    pub(super) async fn call(&self, job: &Job) -> Result<Delivered, Failure> {
+    /// Makes one call. A suspect that has kept others waiting for long is no longer taken for deadly.
+    async fn call_once(&self, job: &Job, alone: &mut Option<Alone>) -> Result<Delivered, Failure> {
+        let Some(held) = alone.take() else {
+            return self.call(job, false).await;
+        };
+        let mut call = std::pin::pin!(self.call(job, true));
+        match tokio::time::timeout(LONG_ALONE, &mut call).await {
+            Ok(result) => {
+                *alone = Some(held);
+                result
+            }
+            Err(_) => {
+                job.outlived();
+                drop(held);
+                call.await
+            }
+        }
+    }
+
+    /// Makes one call and tells the breaker; `alone` says that no other may be under way.
+    pub(super) async fn call(&self, job: &Job, alone: bool) -> Result<Delivered, Failure> {
         // Whoever dies of it is to know what it died of.
-        let _flight = job.share().and_then(Share::fly);
+        let _airborne = match job.share() {
+            None => None,
+            Some(share) if alone => share.fly_alone(),
+            Some(share) => share.fly().await,
+        };
         let call = self.exporter.export(job.batch());
         let result = attempt(call, self.entrance.settings.timeout, &self.name).await;
         let now = Instant::now();
@@ -134,7 +175,14 @@ impl Lane {
     /// Lets a batch wait for its next attempt, or drops it where there is none.
     pub(super) fn retry(&self, mut job: Job, asked: Option<Duration>, error: &str) {
         self.stumbles.fetch_add(1, Relaxed);
+        job.outlived();
         let Some(backoff) = &self.entrance.settings.retry else {
+            if self.is_draining() && job.stays_on_disk() {
+                // The peer may be back for the next process.
+                self.health.failed(error, Fate::Retrying);
+                job.dropped(Why::Shutdown, error, &self.health);
+                return;
+            }
             self.health.failed(error, self.last_fate());
             self.give_up(job, Why::RetryOff, error);
             return;

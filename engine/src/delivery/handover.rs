@@ -151,6 +151,11 @@ impl<T> Handover<T> {
         }
     }
 
+    /// Takes what is left, once no consumer is.
+    pub(super) fn left(&self) -> Option<T> {
+        self.again.pop().or_else(|| self.fresh.pop())
+    }
+
     fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
     }

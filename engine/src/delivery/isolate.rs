@@ -21,6 +21,8 @@ const LEAST_CALLS: u32 = 2;
 /// Parts are tried in the order of their size, so that the calls there are serve all alike.
 struct Isolation<'a> {
     lane: &'a Lane,
+    /// Whether nothing else of its log is in flight.
+    alone: bool,
     reason: &'a str,
     /// Calls that are left.
     calls: u32,
@@ -36,10 +38,11 @@ struct Isolation<'a> {
 
 impl Lane {
     /// Halves a batch that the peer rejected until only what it rejects is left, and drops that.
-    pub(super) async fn isolate(&self, job: Job, reason: &str) {
+    pub(super) async fn isolate(&self, job: Job, reason: &str, alone: bool) {
         let calls = job.calls.min(self.patience.load(Relaxed));
         let mut isolation = Isolation {
             lane: self,
+            alone,
             reason,
             calls,
             spared: job.calls - calls,
@@ -80,7 +83,7 @@ impl Isolation<'_> {
         }
         self.calls -= 1;
         part.begin(Instant::now());
-        match self.lane.call(&part).await {
+        match self.lane.call(&part, self.alone).await {
             Ok(delivered) => {
                 self.taken = true;
                 // The peer is not one that rejects everything: no call need be spared.

@@ -96,6 +96,18 @@ impl Job {
         self.share.as_ref()
     }
 
+    /// Says that the process has outlived an attempt.
+    pub(super) fn outlived(&self) {
+        if let Some(share) = &self.share {
+            share.outlived();
+        }
+    }
+
+    /// Whether its record stays on disk if it is left, and no sender waits.
+    pub(super) fn stays_on_disk(&self) -> bool {
+        self.share.is_some() && !self.is_awaited()
+    }
+
     /// Whether a sender waits for what becomes of it.
     pub(super) fn is_awaited(&self) -> bool {
         !self.batch.receipt().is_none()
@@ -139,7 +151,7 @@ impl Job {
     ///
     /// What goes elsewhere then is no loss.
     pub(super) fn dropped(self, why: Why, error: &str, health: &Health) {
-        if self.share.is_some() && !self.is_awaited() && matches!(why, Why::Shutdown | Why::Lost) {
+        if self.stays_on_disk() && matches!(why, Why::Shutdown | Why::Lost) {
             self.leave(None);
             return;
         }

@@ -60,13 +60,15 @@ impl Lane {
         workers: Workers,
     ) -> Arc<Self> {
         let tasks = Tasks::new(workers);
+        let breaker = Breaker::new();
+        breaker.show_on(entrance.books.meters().breaker.clone());
         Arc::new_cyclic(|this| Self {
             handover: Handover::new(
                 entrance.settings.consumers,
                 tasks.workers().count(),
                 tasks.home(),
             ),
-            breaker: Breaker::new(entrance.books.meters().breaker.clone()),
+            breaker,
             entrance,
             tasks,
             waiting: Waiting::default(),
@@ -198,13 +200,25 @@ impl Lane {
             if let Some(collector) = &self.entrance.collector {
                 collector.cut_off(&self.health);
             }
-            let _ = tokio::time::timeout(LAST_WORDS, self.entrance.books.emptied()).await;
+            let _ = tokio::time::timeout(LAST_WORDS, self.ended()).await;
         }
         self.handover.close();
         self.tasks.abort();
         if let Some(letters) = &self.entrance.letters {
             letters.close();
         }
+    }
+
+    /// Waits until every task has ended and all that they had is counted.
+    async fn ended(&self) {
+        while !self.tasks.have_ended() {
+            tokio::time::sleep(GLANCE).await;
+        }
+        // What a consumer was called for and did not take any more.
+        while let Some(job) = self.handover.left() {
+            job.dropped(Why::Shutdown, SHUTTING_DOWN, &self.health);
+        }
+        self.entrance.books.emptied().await;
     }
 
     /// Delivers while the peer takes what it gets, then leaves the rest where it is safe.

@@ -66,6 +66,7 @@ impl Run {
         seen.push(entry);
         if seen.len() == self.total {
             self.handover.close();
+            assert!(self.handover.left().is_none(), "all came out");
         }
     }
 }

@@ -53,9 +53,16 @@ impl Tasks {
 
     /// Has every task dropped where it waits.
     pub(super) fn abort(&self) {
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        for (task, _) in running.drain(..) {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        for (task, _) in &*running {
             task.abort();
         }
+    }
+
+    /// Whether every task has ended.
+    pub(super) fn have_ended(&self) -> bool {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.retain(|(_, mark)| mark.strong_count() > 0);
+        running.is_empty()
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{DIRECTORY, Process, number_of, small_segments};
 use crate::disk::memory::{Faults, MemoryDisk};
-use crate::{Journal, Options, ReadError, Refused};
+use crate::{Journal, Options, Position, ReadError, Refused};
 
 fn full() -> Faults {
     Faults {
@@ -247,6 +247,53 @@ fn a_record_that_is_in_flight_at_three_deaths_is_quarantined() {
     assert_eq!(next.all(), [1]);
     assert_eq!(next.log.counts().deadly_records, 0, "counted once");
     assert!(next.file(".bytes").starts_with(Path::new(DIRECTORY)));
+}
+
+/// A life that ends in a death with these records in flight, and the one behind it.
+fn die_with(process: Process, flying: &[Position]) -> Process {
+    let flights: Vec<_> = flying.iter().map(|at| process.log.fly(*at)).collect();
+    let next = process.after_kill(small_segments());
+    drop(flights);
+    next
+}
+
+fn deaths(process: &Process) -> Vec<u32> {
+    let records = process.log.scan(0, u64::MAX).map(Result::unwrap);
+    records.map(|record| record.deaths).collect()
+}
+
+#[test]
+fn deaths_in_company_make_suspects_and_condemn_nobody() {
+    let mut process = Process::start(&MemoryDisk::default(), small_segments()).unwrap();
+    let flying = [1, 2, 3].map(|record| process.put(record, &[100]));
+    for _ in 0..10 {
+        process = die_with(process, &flying);
+        assert_eq!(deaths(&process), [1, 1, 1]);
+    }
+    // Alone, each further death counts for the one that was in flight.
+    process = die_with(process, &flying[1..2]);
+    assert_eq!(deaths(&process), [1, 2, 1]);
+    process = die_with(process, &flying);
+    assert_eq!(deaths(&process), [1, 2, 1]);
+    process = die_with(process, &flying[1..2]);
+    assert_eq!(process.all(), [1, 3]);
+}
+
+#[test]
+fn record_whose_attempt_the_process_outlived_begins_anew() {
+    let mut process = Process::start(&MemoryDisk::default(), small_segments()).unwrap();
+    let record = process.put(1, &[100]);
+    for _ in 0..5 {
+        for deaths in 1..3 {
+            process = die_with(process, &[record]);
+            assert_eq!(self::deaths(&process), [deaths]);
+        }
+        drop(process.log.fly(record));
+        process.log.outlived(record);
+        assert_eq!(deaths(&process), [0]);
+        process = die_with(process, &[]);
+        assert_eq!(deaths(&process), [0], "it is written down");
+    }
 }
 
 #[test]

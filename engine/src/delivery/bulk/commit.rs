@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::driver::Driver;
 use crate::delivery::attempt::{Failure, attempt, caught, chain, wish};
 use crate::delivery::books::Why;
+use crate::delivery::breaker::Leave;
 use crate::delivery::deliver::LAST_WAIT;
 use crate::delivery::health::Fate;
 use crate::delivery::job::COME_AGAIN;
@@ -62,10 +63,16 @@ impl Driver {
             sealed,
             committed: false,
         };
-        let (began, mut failures) = (Instant::now(), 0);
+        let (mut began, mut failures) = (None, 0);
         let ended = loop {
+            if let Some(given_up) = self.held_back(began).await {
+                break given_up;
+            }
+            let began = *began.get_or_insert_with(Instant::now);
             let call = self.exporter.commit(sealed);
-            let Err(failure) = attempt(call, self.settings.timeout, &self.name).await else {
+            let result = attempt(call, self.settings.timeout, &self.name).await;
+            self.tell_breaker(&result);
+            let Err(failure) = result else {
                 hold.committed = true;
                 self.health().well();
                 return Ok(());
@@ -112,6 +119,43 @@ impl Driver {
             Ok(())
         }) {
             tracing::error!(exporter = %self.name, said, "abandoning an object panicked");
+        }
+    }
+
+    /// Waits while the breaker lets no commit through; what may not wait for so long is given up.
+    async fn held_back(&self, began: Option<Instant>) -> Option<GivenUp> {
+        let backoff = self.settings.retry.as_ref()?;
+        loop {
+            let (hurried, freed) = (self.hurried(), self.freed());
+            if self.is_draining() {
+                return None;
+            }
+            let until = match self.breaker.leave(Instant::now()) {
+                Leave::Call | Leave::Probe => return None,
+                Leave::Wait(until) => until,
+            };
+            if began.is_some_and(|began| !backoff.allows(began, until)) {
+                let error = self.health().error().unwrap_or_default();
+                return Some(GivenUp::new(Why::RetryExhausted, error));
+            }
+            tokio::select! {
+                () = tokio::time::sleep_until(until) => {}
+                () = hurried => {}
+                () = freed => {}
+            }
+        }
+    }
+
+    fn tell_breaker(&self, result: &Result<(), Failure>) {
+        let now = Instant::now();
+        match result {
+            Ok(()) | Err(Failure::Export(ExportError::Permanent { .. })) => {
+                if self.breaker.answered(now) {
+                    self.free();
+                }
+            }
+            Err(Failure::Export(error)) => self.breaker.failed(now, wish(error)),
+            Err(Failure::Panic(_)) => self.breaker.undecided(),
         }
     }
 

@@ -17,6 +17,7 @@ use super::commit::Ended;
 use super::seals::{Fate, Left, Seals};
 use super::work::Work;
 use crate::delivery::books::{Books, Why};
+use crate::delivery::breaker::Breaker;
 use crate::delivery::entrance::Entrance;
 use crate::delivery::health::Health;
 use crate::delivery::job::{Job, SHUTTING_DOWN};
@@ -36,6 +37,8 @@ pub(super) struct Driver {
     pub(super) exporter: Arc<dyn BulkExporter>,
     pub(super) settings: Settings,
     health: Arc<Health>,
+    /// What holds commits back while the far end fails most of them.
+    pub(super) breaker: Breaker,
     inboxes: [SegQueue<Job>; Signal::ALL.len()],
     /// Commits that have ended.
     done: SegQueue<(Object, Ended)>,
@@ -50,6 +53,8 @@ pub(super) struct Driver {
     called: Notify,
     /// Rung when nothing may wait any more.
     hurry: Notify,
+    /// Rung when the breaker has closed.
+    freed: Notify,
     phase: AtomicU8,
     tasks: Tasks,
 }
@@ -100,6 +105,7 @@ impl Driver {
     ) -> Self {
         Self {
             health: Arc::new(Health::new(Arc::clone(&name), "all")),
+            breaker: Breaker::new(),
             name,
             exporter,
             settings,
@@ -111,6 +117,7 @@ impl Driver {
             shared: Mutex::default(),
             called: Notify::new(),
             hurry: Notify::new(),
+            freed: Notify::new(),
             phase: AtomicU8::new(RUNNING),
             tasks: Tasks::new(workers),
         }
@@ -119,6 +126,8 @@ impl Driver {
     /// Adds a signal's sink.
     pub(super) fn join(&self, signal: Signal, entrance: &Entrance) {
         let mut shared = self.shared();
+        self.breaker
+            .show_on(entrance.books.meters().breaker.clone());
         shared.books.push(Arc::clone(&entrance.books));
         let (store, letters) = (entrance.store.clone(), entrance.letters.clone());
         shared.stores.extend(store.map(|store| (signal, store)));
@@ -271,6 +280,16 @@ impl Driver {
     /// Resolves when nothing may wait any more.
     pub(super) fn hurried(&self) -> Notified<'_> {
         self.hurry.notified()
+    }
+
+    /// Resolves when commits are no longer held back.
+    pub(super) fn freed(&self) -> Notified<'_> {
+        self.freed.notified()
+    }
+
+    /// Lets commits go that were held back.
+    pub(super) fn free(&self) {
+        self.freed.notify_waiters();
     }
 
     pub(super) fn is_draining(&self) -> bool {

@@ -173,7 +173,7 @@ impl Sink for Bulk {
     fn health(&self) -> Health {
         Health {
             error: self.0.driver.health().error(),
-            breaker: None,
+            breaker: Some(self.0.driver.breaker.state()),
         }
     }
 

@@ -77,7 +77,7 @@ impl Grouped {
         let now = SystemTime::now();
         let arrived = self.age.and_then(|age| now.checked_sub(age));
         // A batch that kills the process must not do so for ever.
-        let _flight = self.job.share().and_then(Share::fly);
+        let _airborne = self.job.share().and_then(Share::fly_alone);
         caught(|| {
             exporter.add(&Portion {
                 position: self.position,
@@ -243,6 +243,9 @@ impl Work {
             job,
             ..
         } = group;
+        if said.is_some() {
+            job.outlived();
+        }
         match said {
             None => self.stalled.push_back((signal, job)),
             Some(Ok(delivered)) => {

@@ -47,8 +47,8 @@ pub(super) struct Backlog {
     /// Whether the reader has a range in hand.
     reading: bool,
     resting: BTreeMap<(Instant, u64), Resting>,
-    /// Records that processes died over.
-    suspects: VecDeque<Resting>,
+    /// Records that processes died over, the likelier innocent first.
+    suspects: VecDeque<(u32, Resting)>,
     /// Whether one of them is being delivered.
     suspect_is_out: bool,
 }
@@ -89,13 +89,15 @@ impl Backlog {
         self.resting.insert((rest.due, position.number()), resting);
     }
 
-    /// Adds a record that processes died over.
-    pub(super) fn suspect(&mut self, position: Position, size: Depth) {
-        self.suspects.push_back(Resting {
+    /// Adds a record for which so many deaths count, behind those with no more of them.
+    pub(super) fn suspect(&mut self, position: Position, size: Depth, deaths: u32) {
+        let resting = Resting {
             position,
             size,
             failures: 0,
-        });
+        };
+        let at = self.suspects.partition_point(|(other, _)| *other <= deaths);
+        self.suspects.insert(at, (deaths, resting));
     }
 
     /// Whether new records must queue up behind those that are here.
@@ -139,9 +141,9 @@ impl Backlog {
         if self.suspect_is_out {
             return None;
         }
-        let suspect = self.suspects.pop_front();
-        self.suspect_is_out = suspect.is_some();
-        suspect
+        let (_, suspect) = self.suspects.pop_front()?;
+        self.suspect_is_out = true;
+        Some(suspect)
     }
 
     /// A suspect has been delivered, came back, or could not be read.

@@ -1,13 +1,27 @@
 //! What ties a batch in memory to its record on disk.
 
+use std::sync::atomic::{AtomicBool, Ordering::AcqRel, Ordering::Acquire};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tidegate_journal::{Flight, Position};
+use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard};
 use tokio::time::Instant;
 
 use super::{Rest, Store};
 use crate::sink::Depth;
+
+/// How long a suspect waits for attempts that are under way.
+const TO_BE_ALONE: Duration = Duration::from_secs(10);
+
+/// Nothing else of the log is in flight as long as this is held.
+pub(in crate::delivery) type Alone = OwnedRwLockWriteGuard<()>;
+
+/// An attempt that is written down; it ends when this is dropped.
+pub(in crate::delivery) struct Airborne {
+    _flight: Flight,
+    _beside: Option<OwnedRwLockReadGuard<()>>,
+}
 
 /// A part of a record that somebody must end.
 ///
@@ -24,8 +38,10 @@ struct Kept {
     size: Depth,
     /// When it was written; none where that was before any instant there is.
     written: Option<Instant>,
-    /// Processes that died over it.
+    /// Deaths that counted for it when it was read.
     deaths: u32,
+    /// Whether they still do.
+    is_suspect: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -55,6 +71,7 @@ impl Share {
             size,
             written: Instant::now().checked_sub(age),
             deaths,
+            is_suspect: AtomicBool::new(deaths > 0),
             state: Mutex::default(),
         })))
     }
@@ -102,16 +119,41 @@ impl Share {
         if std::mem::replace(&mut kept.state().is_gone, true) {
             return;
         }
-        if kept.deaths > 0 {
+        if kept.is_suspect() {
             kept.store.backlog().suspect_is_back();
             kept.store.call();
         }
         kept.store.leave(kept.size);
     }
 
-    /// Whether processes died over the record: it is alone in memory, and keeps its backoff there.
+    /// Whether processes died over the record, so that it is to fly alone.
     pub(in crate::delivery) fn is_suspect(&self) -> bool {
-        self.0.as_ref().is_some_and(|kept| kept.deaths > 0)
+        self.0.as_ref().is_some_and(|kept| kept.is_suspect())
+    }
+
+    /// Says that the process has outlived an attempt: the record is a suspect no longer.
+    pub(in crate::delivery) fn outlived(&self) {
+        let Some(kept) = self.0.as_ref() else {
+            return;
+        };
+        if !kept.is_suspect.swap(false, AcqRel) {
+            return;
+        }
+        let store = &kept.store;
+        if let Some(log) = store.log() {
+            log.outlived(kept.position);
+        }
+        if !kept.state().is_gone {
+            store.backlog().suspect_is_back();
+        }
+        store.call();
+    }
+
+    /// Waits until no attempt is under way, and holds others back; none where one does not end.
+    pub(in crate::delivery) async fn alone(&self) -> Option<Alone> {
+        let runway = Arc::clone(&self.0.as_ref()?.store.runway);
+        let alone = tokio::time::timeout(TO_BE_ALONE, runway.write_owned()).await;
+        alone.ok()
     }
 
     /// Says how the record is to come back.
@@ -121,10 +163,24 @@ impl Share {
         }
     }
 
-    /// Writes down that an attempt is under way, until what comes back is dropped.
-    pub(in crate::delivery) fn fly(&self) -> Option<Flight> {
+    /// Writes down that an attempt is under way, until what comes back is dropped; the caller has
+    /// seen to it that nothing else is.
+    pub(in crate::delivery) fn fly_alone(&self) -> Option<Airborne> {
         let kept = self.0.as_ref()?;
-        Some(kept.store.log()?.fly(kept.position))
+        Some(Airborne {
+            _flight: kept.store.log()?.fly(kept.position),
+            _beside: None,
+        })
+    }
+
+    /// The same beside others, but not beside a suspect.
+    pub(in crate::delivery) async fn fly(&self) -> Option<Airborne> {
+        let kept = self.0.as_ref()?;
+        let beside = Arc::clone(&kept.store.runway).read_owned().await;
+        Some(Airborne {
+            _beside: Some(beside),
+            ..self.fly_alone()?
+        })
     }
 }
 
@@ -137,6 +193,10 @@ impl Drop for Share {
 }
 
 impl Kept {
+    fn is_suspect(&self) -> bool {
+        self.is_suspect.load(Acquire)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -158,13 +218,14 @@ impl Drop for Kept {
             log.mark(self.position);
         }
         let mut backlog = store.backlog();
-        if self.deaths > 0 && !is_gone {
+        let is_suspect = self.is_suspect();
+        if is_suspect && !is_gone {
             backlog.suspect_is_back();
         }
         match (spoiled, rest) {
             (false, _) => {}
-            (true, _) if self.deaths > 0 => {
-                backlog.suspect(self.position, self.size);
+            (true, _) if is_suspect => {
+                backlog.suspect(self.position, self.size, self.deaths);
             }
             (true, Some(rest)) => backlog.rest(self.position, self.size, rest),
             (true, None) => backlog.add(self.position.number(), self.size),
@@ -173,7 +234,7 @@ impl Drop for Kept {
         if !is_gone {
             store.leave(self.size);
         }
-        if spoiled || self.deaths > 0 {
+        if spoiled || is_suspect {
             store.call();
         }
     }

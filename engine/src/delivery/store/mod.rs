@@ -26,11 +26,11 @@ use tidegate_component::metrics::Metrics;
 use tidegate_component::{Promise, StartError, Storage};
 use tidegate_journal::{Counts, Draft, Log, Position, Refused};
 use tidegate_pdata::{Budget, Signal};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, RwLock};
 use tokio::time::Instant;
 
 pub(super) use backlog::Rest;
-pub(super) use kept::Share;
+pub(super) use kept::{Alone, Share};
 pub(super) use lane::arrived;
 pub(super) use reader::{Gate, Reader};
 
@@ -61,6 +61,8 @@ pub(super) struct Store {
     books: Arc<Books>,
     budget: Arc<Budget>,
     backlog: Mutex<Backlog>,
+    /// Read by records in flight, written by a suspect, which flies alone.
+    runway: Arc<RwLock<()>>,
     /// What all signals of the exporter have in memory.
     resident: Arc<Resident>,
     /// Batches of this log in memory.
@@ -118,6 +120,7 @@ impl Store {
             books: Arc::clone(books),
             budget: Arc::clone(&around.budget),
             backlog: Mutex::default(),
+            runway: Arc::default(),
             resident: around.shared.value(Resident::default),
             batches: AtomicUsize::new(0),
             called: Notify::new(),

@@ -266,7 +266,8 @@ impl Reader {
     fn hand_out(&self, found: Found, now: bool, failures: u32) {
         let store = &self.store;
         if !now {
-            store.backlog().suspect(found.position, found.size);
+            let mut backlog = store.backlog();
+            backlog.suspect(found.position, found.size, found.deaths);
             return;
         }
         let mut charge = store.books.recall(found.size);
