@@ -19,11 +19,8 @@ fn killed(mode: Mode, rounds: u64) {
         _ => Answer::Slow(Duration::from_millis(5)),
     });
     let load = rig.load(&Pattern::default());
-    for round in 0..rounds {
+    for _ in 0..rounds {
         std::thread::sleep(some_time(100..600));
-        if mode == Mode::Storage && round % 2 == 1 {
-            rig.catch_up();
-        }
         rig.kill();
         rig.start();
     }

@@ -105,6 +105,13 @@ impl Ledger {
         self.sum(|row| if row.kind == "receiver" { row.r#in } else { 0 })
     }
 
+    /// The row of a component and signal.
+    pub fn row(&self, component: &str, signal: &str) -> &Row {
+        let mut rows = self.rows.iter();
+        rows.find(|row| row.component == component && row.signal == signal)
+            .unwrap_or_else(|| panic!("{component} has no row of {signal}: {:?}", self.rows))
+    }
+
     /// Items that exporters delivered.
     pub fn delivered(&self) -> u64 {
         self.sum(|row| match &*row.kind {

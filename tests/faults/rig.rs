@@ -55,6 +55,9 @@ pub struct Plan {
     pub through: Option<String>,
     /// What comes between the exporters' types and their names: `/old` makes `otlp_grpc/old`.
     pub suffix: &'static str,
+    /// The configuration itself, where the scenario has one of its own: `{grpc}`, `{http}`, `{admin}` and
+    /// `{sink}` stand for addresses.
+    pub whole: Option<String>,
 }
 
 impl Plan {
@@ -72,11 +75,29 @@ impl Plan {
             shutdown: "20s",
             through: None,
             suffix: "",
+            whole: None,
+        }
+    }
+
+    /// A configuration of a scenario's own.
+    pub fn whole(mode: Mode, yaml: impl Into<String>) -> Self {
+        Self {
+            whole: Some(yaml.into()),
+            ..Self::new(mode)
         }
     }
 
     fn yaml(&self, ports: &Ports, sink: &str) -> String {
         let sink = self.through.as_deref().unwrap_or(sink);
+        if let Some(yaml) = &self.whole {
+            let places = [("{grpc}", &*ports.grpc), ("{http}", &ports.http)];
+            let places = places
+                .into_iter()
+                .chain([("{admin}", &*ports.admin), ("{sink}", sink)]);
+            return places.fold(yaml.clone(), |yaml, (name, place)| {
+                yaml.replace(name, place)
+            });
+        }
         let queue = match self.mode {
             Mode::Storage => "storage: file_storage",
             Mode::Delivered => "wait_for_result: true",
@@ -169,7 +190,11 @@ pub struct Rig {
 impl Rig {
     /// A backend that takes everything, and a collector that does not run yet.
     pub fn new(plan: Plan) -> Self {
-        let books = Arc::new(Books::default());
+        Self::with_books(plan, Arc::new(Books::default()))
+    }
+
+    /// The same for a backend that shares its books with others.
+    pub fn with_books(plan: Plan, books: Arc<Books>) -> Self {
         Self {
             sink: Sink::start(&books),
             books,
@@ -282,9 +307,6 @@ impl Rig {
     }
 
     /// Waits until all that was acknowledged by now has arrived.
-    ///
-    /// A record that is on its way at three deaths of the process is taken for their cause and put into
-    /// quarantine; so a scenario that kills often lets the collector catch up in between.
     pub fn catch_up(&self) {
         let now: BTreeSet<u64> = self.books.missing().into_iter().collect();
         let start = Instant::now();

@@ -26,7 +26,7 @@ const MOST_YIELDS: u32 = 20;
 const MAKE_WAY: Duration = Duration::from_secs(30);
 
 /// How long one may keep others waiting.
-const LONG_ALONE: Duration = Duration::from_secs(30);
+const LONG_ALONE: Duration = Duration::from_secs(10);
 
 impl Lane {
     /// Tries a batch and ends it, lets it wait, or takes it apart.

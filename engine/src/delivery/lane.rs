@@ -211,8 +211,13 @@ impl Lane {
 
     /// Waits until every task has ended and all that they had is counted.
     async fn ended(&self) {
-        while !self.tasks.have_ended() {
-            tokio::time::sleep(GLANCE).await;
+        for glance in 0_u32.. {
+            match self.tasks.have_ended() {
+                true => break,
+                // Most end as soon as they have a turn.
+                false if glance < 100 => tokio::task::yield_now().await,
+                false => tokio::time::sleep(GLANCE).await,
+            }
         }
         // What a consumer was called for and did not take any more.
         while let Some(job) = self.handover.left() {

@@ -21,7 +21,8 @@ use tidegate_pdata::{Budget, Outcome, Payload, Pending, Receipt, Signal};
 use tokio::time::{Instant, sleep};
 
 use crate::delivery::tests::{batch_of, records};
-use crate::sink::{Sink, SinkSettings};
+use crate::sink::{DeadLetters, Sink, SinkSettings};
+use crate::testing::{Bin, FakeSink};
 use crate::workers::Pool;
 
 /// The far end, which outlives all processes: records by the name of their object.
@@ -75,6 +76,8 @@ fn mixed(mut random: u64) -> u64 {
 struct Lake {
     far: Arc<Far>,
     state: Mutex<State>,
+    /// Whether the far end will never have any object.
+    rejects: bool,
 }
 
 #[derive(Default)]
@@ -179,6 +182,13 @@ impl BulkExporter for Lake {
 
     async fn commit(&self, sealed: &Sealed) -> Result<(), ExportError> {
         let held = self.state.lock().unwrap().sealed[&sealed.ordinal].clone();
+        if self.rejects {
+            return Err(ExportError::Permanent {
+                endpoint: "store".into(),
+                reason: "access denied".to_owned(),
+                divisible: false,
+            });
+        }
         let mood = self.far.mood();
         sleep(Duration::from_millis(mood)).await;
         match mood {
@@ -242,16 +252,20 @@ struct Life {
 impl Life {
     /// Begins, unless the disk dies meanwhile.
     async fn begin(disk: &MemoryDisk, far: &Arc<Far>) -> Option<Self> {
+        let lake = Lake {
+            far: Arc::clone(far),
+            ..Lake::default()
+        };
+        Self::of(disk, lake, None).await
+    }
+
+    async fn of(disk: &MemoryDisk, lake: Lake, letters: Option<DeadLetters>) -> Option<Self> {
         let options = Options {
             segment_size: tidegate_journal::MIN_SEGMENT,
             max_deaths: 0,
             ..Options::default()
         };
         let journal = Journal::open_on(Arc::new(disk.clone()), Path::new("/queue"), options);
-        let lake = Lake {
-            far: Arc::clone(far),
-            ..Lake::default()
-        };
         let keys = Keys {
             sending_queue: Some(SendingQueue {
                 storage: Some("file_storage".parse().unwrap()),
@@ -276,7 +290,7 @@ impl Life {
             metrics: Metrics::new(Registry::default(), &[("exporter", "lake")]),
             shared: Shared::default(),
             storage: Some(Arc::new(Shelf(journal.ok()?))),
-            letters: None,
+            letters,
         });
         let sink = sink.unwrap();
         sink.start().await.ok()?;
@@ -543,4 +557,61 @@ fn what_is_open_at_a_shutdown_is_committed_and_what_cannot_be_is_held() {
         world.disk = world.disk.after_kill();
         world.settle();
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_lies_in_an_object_that_is_given_up_becomes_dead_letters_and_does_not_come_again() {
+    let disk = MemoryDisk::default();
+    let bin = Bin::default();
+    let life = async |disk: &MemoryDisk| {
+        let keeper = Arc::new(FakeSink::new(
+            bin.clone(),
+            crate::testing::Script::default(),
+        ));
+        let letters = DeadLetters::to_sink("letters".parse().unwrap(), keeper);
+        let lake = Lake {
+            rejects: true,
+            ..Lake::default()
+        };
+        Life::of(disk, lake, Some(letters)).await.unwrap()
+    };
+    let first = life(&disk).await;
+    let pending = first.put(&[0, 1, 2, 3, 4, 5]);
+    let alone = first.put(&[6]);
+    let account = loop {
+        let account = first.sink.account();
+        if account.held == 0 && account.taken == 7 {
+            break account;
+        }
+        std::thread::sleep(Duration::from_micros(50));
+        sleep(Duration::from_millis(1)).await;
+    };
+    assert_eq!(
+        (account.consumed, account.dead_letters["permanent"]),
+        (0, 7)
+    );
+    assert_eq!(account.dropped.len(), 0);
+    assert_eq!(
+        (pending.now(), alone.now()),
+        (Some(Outcome::Durable), Some(Outcome::Durable))
+    );
+    let kept = || {
+        let payloads = bin.payloads();
+        let mut kept: Vec<_> = payloads.iter().flat_map(records).collect();
+        kept.sort_unstable();
+        kept
+    };
+    assert_eq!(kept(), [0, 1, 2, 3, 4, 5, 6]);
+    first
+        .sink
+        .drain(Instant::now() + Duration::from_secs(5))
+        .await;
+
+    let second = life(&disk.after_kill()).await;
+    second.put(&[7]);
+    while second.sink.account().dead_letters.is_empty() {
+        std::thread::sleep(Duration::from_micros(50));
+        sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(kept(), [0, 1, 2, 3, 4, 5, 6, 7]);
 }

@@ -28,6 +28,8 @@ struct Lake {
     fails: Option<fn(usize) -> Option<ExportError>>,
     /// Records that fit into the open objects together; 0 sets no limit.
     room: usize,
+    /// How long a commit takes; a second unless told.
+    takes: Option<Duration>,
 }
 
 #[derive(Default)]
@@ -122,7 +124,7 @@ impl BulkExporter for Lake {
     }
 
     async fn commit(&self, sealed: &Sealed) -> Result<(), ExportError> {
-        sleep(secs(1)).await;
+        sleep(self.takes.unwrap_or(secs(1))).await;
         let mut state = self.state.lock().unwrap();
         state.commits += 1;
         if let Some(error) = self.fails.and_then(|fails| fails(state.commits - 1)) {
@@ -396,4 +398,55 @@ async fn what_cannot_be_committed_until_the_deadline_is_let_go_and_counted() {
     assert!(pending.now().is_some_and(|outcome| !outcome.is_kept()));
     let state = rig.lake.state.lock().unwrap();
     assert_eq!((state.abandoned.len(), state.sealed.len()), (2, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn breaker_holds_commits_back_and_shows_it_until_the_store_is_back() {
+    let lake = Lake {
+        fails: Some(|call| (call < 21).then(away)),
+        takes: Some(Duration::from_millis(1)),
+        ..Lake::default()
+    };
+    let mut keys = retrying(0);
+    if let Some(retry) = &mut keys.retry_on_failure {
+        retry.initial_interval = tidegate_document::Duration::from_millis(100);
+        retry.max_interval = tidegate_document::Duration::from_millis(100);
+    }
+    let rig = Rig::start(keys, lake).await;
+    assert_eq!(rig.logs.health().breaker, Some("closed"));
+    let pending = rig.put(&[2]);
+    let commits = || rig.lake.state.lock().unwrap().commits;
+    while commits() < 20 {
+        sleep(Duration::from_millis(10)).await;
+    }
+    sleep(secs(2)).await;
+    assert_eq!((commits(), rig.logs.health().breaker), (20, Some("open")));
+    assert_eq!(rig.traces.health().breaker, Some("open"));
+    // The first probe fails, the second one is answered.
+    sleep(secs(3)).await;
+    assert_eq!((commits(), rig.logs.health().breaker), (21, Some("open")));
+    sleep(secs(3)).await;
+    assert_eq!(
+        (rig.committed(), rig.logs.health().breaker),
+        (vec![vec![2]], Some("closed"))
+    );
+    assert_eq!(pending.now(), Some(Outcome::Delivered));
+}
+
+#[tokio::test(start_paused = true)]
+async fn open_breaker_does_not_make_a_batch_last_longer_than_its_retries() {
+    let lake = Lake {
+        fails: Some(|_| Some(away())),
+        takes: Some(Duration::from_millis(1)),
+        ..Lake::default()
+    };
+    let mut keys = retrying(4);
+    if let Some(retry) = &mut keys.retry_on_failure {
+        retry.initial_interval = tidegate_document::Duration::from_millis(100);
+        retry.max_interval = tidegate_document::Duration::from_millis(100);
+    }
+    let rig = Rig::start(keys, lake).await;
+    rig.put(&[2]);
+    sleep(secs(30)).await;
+    assert_eq!((rig.dropped("retry_exhausted"), rig.account().2), (1, 0));
 }

@@ -88,3 +88,25 @@ async fn full_disk_drops_no_more_of_the_oldest_than_makes_room() {
     back.store(true, SeqCst);
     life.rig.rest().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_fails_at_the_shutdown_stays_on_disk_though_nothing_is_retried() {
+    let mut keys = soon();
+    keys.retry_on_failure = Some(Retry {
+        enabled: Some(false),
+        ..Retry::default()
+    });
+    keys.timeout = Some(tidegate_document::Duration::from_secs(0));
+    let disk = MemoryDisk::default();
+    // All of it is under way or waits when the shutdown begins.
+    let slow = Peer::always(Answer::Away).slow(secs(600));
+    let life = Life::begin(&disk, keys.clone(), slow).await;
+    for record in 0..20 {
+        life.put(&[record]).await;
+    }
+    life.drain(secs(3600)).await;
+    let account = life.rig.account();
+    assert_eq!((account.held, account.dropped.len()), (20, 0));
+    let life = Life::begin(&life.kill(), keys, take()).await;
+    life.taken(20).await;
+}
