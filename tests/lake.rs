@@ -16,6 +16,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use prost::Message;
 use support::normal::{points, records, same};
+use support::objects::{AWS, AZURE, Objects, python, run};
 use support::peers::peer;
 use support::sink::Received;
 use support::{Process, Tidegate, corpus, eventually, free_port, http, repository};
@@ -68,23 +69,6 @@ fn send(address: &str, sent: &Received) {
         let (head, answer) = http(address, &request, &body).expect("it answers");
         let answer = String::from_utf8_lossy(&answer);
         assert!(head.starts_with("HTTP/1.1 200"), "{head}\n{answer}");
-    }
-}
-
-fn python(arguments: &[&str]) -> Option<Command> {
-    let mut command = Command::new(peer("venv/bin/python")?);
-    command.arg(repository("tests/lake").join(arguments[0]));
-    command.args(&arguments[1..]);
-    Some(command)
-}
-
-fn run(mut command: Command) -> Result<String, String> {
-    let output = command.output().map_err(|error| error.to_string())?;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    if output.status.success() {
-        Ok(text(&output.stdout))
-    } else {
-        Err(text(&output.stderr))
     }
 }
 
@@ -210,62 +194,6 @@ fn queries_of_the_documentation_run() {
     run(command).expect("they run");
 }
 
-/// A server of objects and what speaks to it.
-struct Objects {
-    url: String,
-    script: &'static str,
-    _process: Process,
-}
-
-impl Objects {
-    fn s3() -> Option<Self> {
-        let program = peer("venv/bin/moto_server")?;
-        let port = free_port().to_string();
-        let mut command = Command::new(program);
-        command.args(["-H", "127.0.0.1", "-p", &port]);
-        Some(Self::start("moto", &mut command, &port, "s3.py"))
-    }
-
-    fn azure() -> Option<Self> {
-        let program = peer("node/node_modules/.bin/azurite-blob")?;
-        let port = free_port().to_string();
-        let mut command = Command::new(program);
-        command.args(["--blobHost", "127.0.0.1", "--blobPort", &port]);
-        command.args(["--inMemoryPersistence", "--disableTelemetry"]);
-        command.arg("--skipApiVersionCheck");
-        Some(Self::start("azurite", &mut command, &port, "azure.py"))
-    }
-
-    fn start(name: &str, command: &mut Command, port: &str, script: &'static str) -> Self {
-        let mut process = Process::start(name, command);
-        process.wait_listening(&format!("127.0.0.1:{port}"));
-        let objects = Self {
-            url: format!("http://127.0.0.1:{port}"),
-            script,
-            _process: process,
-        };
-        eventually("the bucket is made", || objects.call(&["create", "lake"]));
-        objects
-    }
-
-    fn call(&self, arguments: &[&str]) -> Result<String, String> {
-        let all = [&[self.script, &self.url], arguments].concat();
-        run(python(&all).ok_or("there is no Python")?)
-    }
-
-    /// All objects as files of a folder.
-    fn fetch(&self, folder: &Path) {
-        let folder = folder.display().to_string();
-        self.call(&["fetch", "lake", &folder])
-            .expect("it can be fetched");
-    }
-}
-
-const AWS: [(&str, &str); 2] = [
-    ("AWS_ACCESS_KEY_ID", "test"),
-    ("AWS_SECRET_ACCESS_KEY", "test"),
-];
-
 #[test]
 fn parquet_lies_in_s3_as_it_was_sent() {
     let Some(s3) = Objects::s3() else { return };
@@ -283,14 +211,13 @@ fn parquet_lies_in_s3_as_it_was_sent() {
 
 #[test]
 fn parquet_lies_in_azure_as_it_was_sent() {
-    let (Some(azure), Some(_)) = (Objects::azure(), peer("venv/bin/python")) else {
+    let Some(azure) = Objects::azure() else {
         return;
     };
-    let key =
-        "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
+    let (account, key) = AZURE;
     let exporter = format!(
-        "object_storage: {{url: 'az://lake/a', azure: {{endpoint: '{}/devstoreaccount1', \
-         account: devstoreaccount1, access_key: '{key}'}}}}",
+        "object_storage: {{url: 'az://lake/a', azure: {{endpoint: '{}/{account}', \
+         account: {account}, access_key: '{key}'}}}}",
         azure.url
     );
     let (tidegate, address) = start(&exporter, &[]);

@@ -11,18 +11,24 @@ use std::collections::BTreeSet;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Command, ExitStatus};
+use std::time::Duration;
 
-use clients::{Clients, records};
+use clients::{Clients, Seen, records};
 use support::sink::Sink;
 use support::{Process, corpus, eventually, free_port, http, repository, tidegate};
 
 /// Restarts that the clients live through.
 const RESTARTS: usize = 5;
 
+/// So that a backend that comes back is found at once.
+const RETRY: &str = "retry_on_failure: {initial_interval: 50ms, max_interval: 500ms}";
+
 struct Place {
     folder: tempfile::TempDir,
     http: String,
     grpc: String,
+    /// Whether what was taken is on disk before it is answered for.
+    on_disk: bool,
 }
 
 impl Place {
@@ -31,27 +37,44 @@ impl Place {
             folder: tempfile::tempdir().expect("a temporary directory"),
             http: format!("127.0.0.1:{}", free_port()),
             grpc: format!("127.0.0.1:{}", free_port()),
+            on_disk: false,
+        }
+    }
+
+    fn on_disk() -> Self {
+        Self {
+            on_disk: true,
+            ..Self::new()
         }
     }
 
     /// A process that listens on both addresses and sends to the sink, handing over.
     fn start(&self, name: &str, sink: &str, more: &str) -> Process {
-        let Self { folder, http, grpc } = self;
+        let Self {
+            folder, http, grpc, ..
+        } = self;
         let socket = folder.path().join("handover.sock");
+        let (more, extensions, queue) = if self.on_disk {
+            let storage = "extensions: {file_storage: {directory: queue, create_directory: true}}";
+            (storage, "file_storage", "storage: file_storage")
+        } else if more.is_empty() {
+            ("", "", "")
+        } else {
+            (more, "health_check", "")
+        };
         let yaml = format!(
             "
 receivers: {{otlp: {{protocols: {{http: {{endpoint: '{http}'}}, grpc: {{endpoint: '{grpc}'}}}}}}}}
 processors: {{batch: {{timeout: 50ms}}}}
-exporters: {{otlp_http: {{endpoint: 'http://{sink}', compression: none}}}}
+exporters: {{otlp_http: {{endpoint: 'http://{sink}', compression: none, sending_queue: {{{queue}}}, {RETRY}}}}}
 {more}
 service:
   handover: {{socket: '{}'}}
   telemetry: {{metrics: {{level: none}}}}
-  extensions: [{}]
+  extensions: [{extensions}]
   pipelines: {{logs: {{receivers: [otlp], processors: [batch], exporters: [otlp_http]}}}}
 ",
             socket.display(),
-            if more.is_empty() { "" } else { "health_check" }
         );
         let path = folder.path().join(format!("{name}.yaml"));
         std::fs::write(&path, yaml).expect("the configuration can be written");
@@ -74,16 +97,15 @@ fn go_on(clients: &Clients) {
     });
 }
 
-#[test]
-fn restarts_under_load_refuse_no_connection_and_lose_nothing_that_was_accepted() {
-    let (place, sink) = (Place::new(), Sink::start());
-    let mut running = place.start("process 0", sink.address(), "");
+/// Restarts under clients that never stop, and gives what they have seen and the last process.
+fn restarted(place: &Place, sink: &str) -> (Seen, Process) {
+    let mut running = place.start("process 0", sink, "");
     running.wait_listening(&place.http);
     running.wait_listening(&place.grpc);
     let clients = Clients::start(&place.http, &place.grpc);
     go_on(&clients);
     for restart in 1..=RESTARTS {
-        let next = place.start(&format!("process {restart}"), sink.address(), "");
+        let next = place.start(&format!("process {restart}"), sink, "");
         next.wait_output("everything is ready");
         assert!(ended(&mut running).success(), "{}", running.output());
         let said = running.output();
@@ -94,11 +116,36 @@ fn restarts_under_load_refuse_no_connection_and_lose_nothing_that_was_accepted()
     }
     let seen = clients.stop();
     assert_eq!(seen.failures, [""; 0], "{} were retried", seen.retried);
-    assert!(running.terminate().success());
-    assert!(!place.folder.path().join("handover.sock").exists());
+    (seen, running)
+}
+
+/// Which of the records that were accepted have not arrived.
+fn missing(seen: &Seen, sink: &Sink) -> Vec<String> {
     let arrived: BTreeSet<String> = sink.received().logs.iter().flat_map(records).collect();
-    let lost: Vec<_> = seen.accepted.difference(&arrived).collect();
-    assert!(lost.is_empty(), "{lost:?}");
+    seen.accepted.difference(&arrived).cloned().collect()
+}
+
+#[test]
+fn restarts_under_load_refuse_no_connection_and_lose_nothing_that_was_accepted() {
+    for place in [Place::new(), Place::on_disk()] {
+        let sink = Sink::start();
+        let (seen, mut last) = restarted(&place, sink.address());
+        assert!(last.terminate().success());
+        assert!(!place.folder.path().join("handover.sock").exists());
+        assert_eq!(missing(&seen, &sink), [""; 0]);
+    }
+}
+
+#[test]
+fn what_is_on_disk_goes_from_process_to_process_until_the_backend_is_there() {
+    let (place, address) = (Place::on_disk(), format!("127.0.0.1:{}", free_port()));
+    let (seen, mut last) = restarted(&place, &address);
+    let sink = Sink::at(&address, Duration::ZERO);
+    eventually("all of it arrives", || match missing(&seen, &sink) {
+        none if none.is_empty() => Ok(()),
+        some => Err(some),
+    });
+    assert!(last.terminate().success());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Clients on the generated OTLP services: they send numbered items until told to stop, keep what was
 //! acknowledged, and send nothing twice.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -34,8 +35,6 @@ pub struct Pattern {
     pub pace: Duration,
     /// Whether every fourth client speaks HTTP.
     pub http: bool,
-    /// Whether a client that is told to come later does.
-    pub patient: bool,
 }
 
 impl Default for Pattern {
@@ -46,7 +45,6 @@ impl Default for Pattern {
             padding: 20,
             pace: Duration::from_millis(5),
             http: true,
-            patient: true,
         }
     }
 }
@@ -70,6 +68,8 @@ pub enum Answer {
 /// Counts of answers that the sets do not tell.
 #[derive(Default)]
 pub struct Tally {
+    /// Requests that got an answer.
+    pub answered: AtomicU64,
     pub refusals: AtomicU64,
     /// Refusals that named no time to come again.
     pub bare: AtomicU64,
@@ -80,6 +80,32 @@ pub struct Tally {
 impl Tally {
     pub fn of(&self, count: &AtomicU64) -> u64 {
         count.load(Ordering::Relaxed)
+    }
+
+    /// Keeps what was said of the items with these numbers.
+    pub fn note(&self, books: &Books, numbers: Range<u64>, answer: &Answer) {
+        let add = |count: &AtomicU64| count.fetch_add(1, Ordering::Relaxed);
+        match answer {
+            Answer::Taken { rejected: 0 } => books.acknowledge(numbers),
+            // Which of them were not taken, it does not say.
+            Answer::Taken { .. } => {}
+            Answer::Refused { after, .. } => {
+                books.refuse(numbers);
+                add(&self.refusals);
+                if after.is_none() {
+                    add(&self.bare);
+                }
+            }
+            Answer::Rejected(_) => {
+                books.refuse(numbers);
+                add(&self.rejections);
+            }
+            Answer::Broken(_) => {
+                add(&self.broken);
+                return;
+            }
+        }
+        add(&self.answered);
     }
 }
 
@@ -139,39 +165,22 @@ impl Lane {
                 padding: self.pattern.padding,
             };
             let answer = self.client.send(self.signal, items).await;
-            let pause = self.note(items, answer);
-            tokio::time::sleep(pause).await;
+            self.tally.note(&self.books, items.numbers(), &answer);
+            tokio::time::sleep(self.pause(&answer)).await;
         }
     }
 
-    fn note(&self, items: Items, answer: Answer) -> Duration {
-        let add = |count: &AtomicU64| count.fetch_add(1, Ordering::Relaxed);
+    /// How long to wait before the next request.
+    fn pause(&self, answer: &Answer) -> Duration {
         match answer {
-            Answer::Taken { rejected: 0 } => self.books.acknowledge(items.numbers()),
-            // Which of them were not taken, it does not say.
-            Answer::Taken { .. } => {}
+            // As asked, but not for longer than a scenario has.
             Answer::Refused { after, .. } => {
-                self.books.refuse(items.numbers());
-                add(&self.tally.refusals);
-                if after.is_none() {
-                    add(&self.tally.bare);
-                }
-                if self.pattern.patient {
-                    // As asked, but not for longer than a scenario has.
-                    let after = after.unwrap_or(self.pattern.pace);
-                    return after.min(Duration::from_millis(200));
-                }
+                let after = after.unwrap_or(self.pattern.pace);
+                after.min(Duration::from_millis(200))
             }
-            Answer::Rejected(_) => {
-                self.books.refuse(items.numbers());
-                add(&self.tally.rejections);
-            }
-            Answer::Broken(_) => {
-                add(&self.tally.broken);
-                return Duration::from_millis(20);
-            }
+            Answer::Broken(_) => Duration::from_millis(20),
+            Answer::Taken { .. } | Answer::Rejected(_) => self.pattern.pace,
         }
-        self.pattern.pace
     }
 }
 
@@ -243,7 +252,7 @@ fn timed<T>(message: T) -> Request<T> {
 }
 
 /// Tells an answer of the server from what the client made of a broken connection.
-fn judge(status: &Status) -> Answer {
+pub fn judge(status: &Status) -> Answer {
     let told = format!("{:?}: {}", status.code(), status.message());
     if std::error::Error::source(status).is_some() {
         return Answer::Broken(told);
@@ -265,9 +274,14 @@ fn post(address: &str, signal: Signal, items: Items) -> Answer {
         Ok(answer) => answer,
         Err(error) => return Answer::Broken(error.to_string()),
     };
+    judge_http(&head, &body)
+}
+
+/// What an answer of HTTP says.
+pub fn judge_http(head: &str, body: &[u8]) -> Answer {
     let status = head.lines().next().unwrap_or_default().to_owned();
     match status.split(' ').nth(1) {
-        Some("200") => match rpc::PartialAnswer::decode(&*body) {
+        Some("200") => match rpc::PartialAnswer::decode(body) {
             Ok(answer) => Answer::Taken {
                 rejected: answer.partial_success.map_or(0, |partial| partial.rejected),
             },

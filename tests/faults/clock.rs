@@ -3,14 +3,12 @@
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use crate::clients::Pattern;
 use crate::finding::Finding;
 use crate::rig::{Mode, Plan, Rig};
-use crate::rounds;
-use crate::support::repository;
+use crate::{rounds, system};
 
 const HOUR: i64 = 3_600;
 
@@ -45,17 +43,8 @@ fn jumping(mode: Mode) {
     let mut plan = Plan::new(mode);
     plan.shutdown = "300ms";
     let mut rig = Rig::new(plan);
-    let (file, shim) = (
-        rig.directory.path().join("shift"),
-        rig.directory.path().join("clock.so"),
-    );
-    // Where Rust links, there is a compiler of C.
-    let compiled = Command::new("cc")
-        .args(["-shared", "-fPIC", "-O1", "-o"])
-        .arg(&shim)
-        .arg(repository("tests/faults/clock.c"))
-        .status();
-    assert!(compiled.expect("cc runs").success());
+    let file = rig.directory.path().join("shift");
+    let shim = system::library("tests/faults/clock.c", rig.directory.path());
     set(&file, 0);
     rig.environment = [("SHIFT_FILE", &file), ("LD_PRELOAD", &shim)]
         .map(|(key, path)| (key.to_owned(), path.display().to_string()))

@@ -9,17 +9,9 @@ use crate::rig::{Mode, Plan, Ports, Rig};
 use crate::sink::Answer;
 use crate::support::Process;
 use crate::wire::{Items, Signal};
-use crate::{rounds, system};
+use crate::{rounds, system, until};
 
 const DRAIN: Duration = Duration::from_secs(90);
-
-fn until(what: &str, limit: Duration, mut reached: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !reached() {
-        assert!(start.elapsed() < limit, "{what} within {limit:?}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
 
 /// Sends one request until it is acknowledged.
 fn takes_again(rig: &Rig) {

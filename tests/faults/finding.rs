@@ -127,6 +127,7 @@ impl Finding {
         match promise {
             Promise::Arrives => assert_eq!(self.lost, 0, "{self:?}"),
             Promise::InLedger => assert!(self.lost <= ended, "{self:?}"),
+            Promise::ExactlyOnce => assert_eq!((self.lost, self.duplicated), (0, 0), "{self:?}"),
             // The scenario itself knows which those are.
             Promise::AllButDamaged | Promise::DiesWithProcess => {}
         }

@@ -17,10 +17,12 @@ mod death;
 mod disk;
 mod failover;
 mod finding;
+mod flood;
 mod foreign;
 mod ledger;
 mod letters;
 mod network;
+mod objects;
 mod overload;
 mod page;
 mod promises;
@@ -34,7 +36,7 @@ mod system;
 mod wire;
 
 use std::sync::LazyLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The threads of the clients and of the backends of all scenarios.
 static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
@@ -63,4 +65,13 @@ fn lasting(short: Duration, long: Duration) -> Duration {
 /// A random time of so many milliseconds.
 fn some_time(milliseconds: std::ops::Range<u64>) -> Duration {
     Duration::from_millis(rand::random_range(milliseconds))
+}
+
+/// Waits until something is so.
+fn until(what: &str, limit: Duration, mut reached: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !reached() {
+        assert!(start.elapsed() < limit, "{what} within {limit:?}");
+        std::thread::sleep(Duration::from_millis(3));
+    }
 }

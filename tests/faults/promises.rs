@@ -14,6 +14,8 @@ pub enum Promise {
     /// All but the records whose bytes were damaged arrives. Their bytes are kept in quarantine where there
     /// are any, and their items counted where the head of the record can be read.
     AllButDamaged,
+    /// Each item is in one object and in no other.
+    ExactlyOnce,
 }
 
 impl Promise {
@@ -23,6 +25,7 @@ impl Promise {
             Self::InLedger => "what does not arrive is in the ledger",
             Self::DiesWithProcess => "none: what it held dies with it",
             Self::AllButDamaged => "only records that were hit are lost",
+            Self::ExactlyOnce => "each item is in exactly one object",
         }
     }
 }
@@ -35,7 +38,7 @@ pub struct Fault {
 }
 
 use Mode::{Delivered, Memory, Storage};
-use Promise::{AllButDamaged, Arrives, DiesWithProcess, InLedger};
+use Promise::{AllButDamaged, Arrives, DiesWithProcess, ExactlyOnce, InLedger};
 
 const EVERYWHERE: &[(Mode, Promise)] =
     &[(Storage, Arrives), (Delivered, Arrives), (Memory, InLedger)];
@@ -58,6 +61,25 @@ pub const FAULTS: &[Fault] = &[
             (Delivered, Arrives),
             (Memory, DiesWithProcess),
         ],
+    ),
+    fault(
+        "objects-directory",
+        "objects in a directory: `kill -9` before, in and after the write of a seal, in the write of the object, \
+         before and after it gets its name, before and after its end is written; puts that fail at each of \
+         these places",
+        &[(Storage, ExactlyOnce)],
+    ),
+    fault(
+        "objects-s3",
+        "objects in S3 (moto): `kill -9` before, in and after the write of a seal, before, in and after the put, \
+         before and after its end is written; connections cut before, in and after the put; a put that arrives \
+         when its process is dead and the next has put the object again",
+        &[(Storage, ExactlyOnce)],
+    ),
+    fault(
+        "objects-azure",
+        "objects in Azure (azurite), likewise",
+        &[(Storage, ExactlyOnce)],
     ),
     fault(
         "terminate",

@@ -58,6 +58,8 @@ pub struct Plan {
     /// The configuration itself, where the scenario has one of its own: `{grpc}`, `{http}`, `{admin}` and
     /// `{sink}` stand for addresses.
     pub whole: Option<String>,
+    /// The keys of `object_storage`, where that is the exporter.
+    pub objects: Option<String>,
 }
 
 impl Plan {
@@ -76,6 +78,7 @@ impl Plan {
             through: None,
             suffix: "",
             whole: None,
+            objects: None,
         }
     }
 
@@ -88,21 +91,16 @@ impl Plan {
     }
 
     fn yaml(&self, ports: &Ports, sink: &str) -> String {
-        let sink = self.through.as_deref().unwrap_or(sink);
         if let Some(yaml) = &self.whole {
             let places = [("{grpc}", &*ports.grpc), ("{http}", &ports.http)];
-            let places = places
-                .into_iter()
-                .chain([("{admin}", &*ports.admin), ("{sink}", sink)]);
+            let places = places.into_iter().chain([
+                ("{admin}", &*ports.admin),
+                ("{sink}", self.through.as_deref().unwrap_or(sink)),
+            ]);
             return places.fold(yaml.clone(), |yaml, (name, place)| {
                 yaml.replace(name, place)
             });
         }
-        let queue = match self.mode {
-            Mode::Storage => "storage: file_storage",
-            Mode::Delivered => "wait_for_result: true",
-            Mode::Memory => "enabled: true",
-        };
         let (storage, extensions) = if self.mode == Mode::Storage {
             let keys = self.storage;
             let storage =
@@ -114,30 +112,23 @@ impl Plan {
         let Self {
             processors,
             chain,
-            retry,
-            exporter,
             shutdown,
             suffix,
             ..
         } = self;
         let (grpc, http, admin) = (&ports.grpc, &ports.http, &ports.admin);
-        let delivery = format!(
-            "compression: none, {exporter}, retry_on_failure: {{{retry}}}, sending_queue: {{{queue}, {}}}",
-            self.queue
-        );
+        let ([to_grpc, to_http], exporters) = self.exporters(sink);
         let pipeline = |name: &str| {
             format!("{{receivers: [otlp], processors: [{chain}], exporters: [{name}{suffix}]}}")
         };
-        let (to_grpc, to_http) = (pipeline("otlp_grpc"), pipeline("otlp_http"));
+        let (to_grpc, to_http) = (pipeline(to_grpc), pipeline(to_http));
         format!(
             "
 extensions:
   admin: {{endpoint: '{admin}'}}{storage}
 receivers: {{otlp: {{protocols: {{grpc: {{endpoint: '{grpc}'}}, http: {{endpoint: '{http}'}}}}}}}}
 processors: {{{processors}}}
-exporters:
-  otlp_grpc{suffix}: {{endpoint: '{sink}', tls: {{insecure: true}}, {delivery}}}
-  otlp_http{suffix}: {{endpoint: 'http://{sink}', {delivery}}}
+exporters: {exporters}
 service:
   extensions: [{extensions}]
   shutdown_timeout: {shutdown}
@@ -148,6 +139,31 @@ service:
     logs: {to_http}
 "
         )
+    }
+
+    /// The exporter of spans and data points, that of log records, and the configuration of both.
+    fn exporters(&self, sink: &str) -> ([&'static str; 2], String) {
+        let sink = self.through.as_deref().unwrap_or(sink);
+        let queue = match self.mode {
+            Mode::Storage => "storage: file_storage",
+            Mode::Delivered => "wait_for_result: true",
+            Mode::Memory => "enabled: true",
+        };
+        let (more, retry, exporter) = (self.queue, self.retry, self.exporter);
+        let delivery = format!(
+            "{exporter}, retry_on_failure: {{{retry}}}, sending_queue: {{{queue}, {more}}}"
+        );
+        let suffix = self.suffix;
+        if let Some(keys) = &self.objects {
+            let exporters = format!("{{object_storage{suffix}: {{{keys}, {delivery}}}}}");
+            return (["object_storage"; 2], exporters);
+        }
+        let exporters = format!(
+            "
+  otlp_grpc{suffix}: {{endpoint: '{sink}', tls: {{insecure: true}}, compression: none, {delivery}}}
+  otlp_http{suffix}: {{endpoint: 'http://{sink}', compression: none, {delivery}}}"
+        );
+        (["otlp_grpc", "otlp_http"], exporters)
     }
 }
 

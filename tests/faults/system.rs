@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::support::peers::peer;
+use crate::support::repository;
 
 /// A program by its name: that of the system, or the one that `tests/setup` fetched.
 pub fn program(name: &str) -> Result<PathBuf, String> {
@@ -40,4 +41,18 @@ pub fn on_small_disk(folder: &Path, size: &str) -> Result<Vec<String>, String> {
     let wrapper = ["unshare", "-rm", "sh", "-c", &mount].map(str::to_owned);
     permitted(Command::new(&wrapper[0]).args(&wrapper[1..]).arg("true"))?;
     Ok(wrapper.to_vec())
+}
+
+/// Compiles a library to be loaded into a process before all others (`LD_PRELOAD`).
+pub fn library(source: &str, folder: &Path) -> PathBuf {
+    let source = repository(source);
+    let name = source.with_extension("so");
+    let library = folder.join(name.file_name().expect("it is a file"));
+    // Where Rust links, there is a compiler of C.
+    let compiled = Command::new("cc")
+        .args(["-shared", "-fPIC", "-O1", "-o"])
+        .args([&library, &source])
+        .status();
+    assert!(compiled.expect("cc runs").success());
+    library
 }

@@ -19,6 +19,7 @@ use prost::Message;
 
 /// A nanosecond of January 2026, so that no item looks old.
 const TIME: u64 = 1_767_323_045_678_901_234;
+const MINUTE: u64 = 60_000_000_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
@@ -49,7 +50,7 @@ impl Signal {
         })
     }
 
-    fn grpc_path(self) -> &'static str {
+    pub fn grpc_path(self) -> &'static str {
         match self {
             Self::Traces => "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
             Self::Logs => "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
@@ -71,6 +72,11 @@ impl Items {
         self.first..self.first + self.count
     }
 
+    /// When an item was: of two neighbours one is a minute later, so that they lie in two partitions.
+    fn time(number: u64) -> u64 {
+        TIME + number % 2 * MINUTE
+    }
+
     fn attributes(self) -> Vec<KeyValue> {
         if self.padding == 0 {
             return Vec::new();
@@ -83,8 +89,8 @@ impl Items {
             trace_id: [[0x5a; 8], number.to_be_bytes()].concat(),
             span_id: number.to_be_bytes().to_vec(),
             name: "numbered".to_owned(),
-            start_time_unix_nano: TIME,
-            end_time_unix_nano: TIME + 1,
+            start_time_unix_nano: Self::time(number),
+            end_time_unix_nano: Self::time(number) + 1,
             attributes: self.attributes(),
             ..Span::default()
         });
@@ -104,7 +110,7 @@ impl Items {
 
     pub fn logs(self) -> ExportLogsServiceRequest {
         let records = self.numbers().map(|number| LogRecord {
-            time_unix_nano: TIME,
+            time_unix_nano: Self::time(number),
             span_id: number.to_be_bytes().to_vec(),
             trace_id: vec![0x5a; 16],
             attributes: self.attributes(),
@@ -126,7 +132,7 @@ impl Items {
 
     pub fn metrics(self) -> ExportMetricsServiceRequest {
         let points = self.numbers().map(|number| NumberDataPoint {
-            time_unix_nano: TIME,
+            time_unix_nano: Self::time(number),
             value: i64::try_from(number).ok().map(Number::AsInt),
             attributes: self.attributes(),
             ..NumberDataPoint::default()
@@ -211,6 +217,11 @@ pub fn numbers(signal: Signal, body: &[u8]) -> Result<Vec<u64>, prost::DecodeErr
             metrics.flat_map(of_metric).collect()
         }
     })
+}
+
+/// The number of an ID that was made text.
+pub fn of_text(id: &str) -> u64 {
+    u64::from_str_radix(id, 16).unwrap_or(0)
 }
 
 fn of_id(id: &[u8]) -> u64 {

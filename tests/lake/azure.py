@@ -32,10 +32,21 @@ def call(url, method, path, query=None):
     headers["Authorization"] = f"SharedKey {ACCOUNT}:{base64.b64encode(digest).decode()}"
     full = f"{url}/{ACCOUNT}{path}"
     if query:
-        full += "?" + "&".join(f"{name}={value}" for name, value in query.items())
+        full += "?" + urllib.parse.urlencode(query)
     request = urllib.request.Request(full, method=method, headers=headers)
     with urllib.request.urlopen(request) as answer:
         return answer.read()
+
+
+def names(url, container):
+    """The names of all blobs, a page of the listing after the other."""
+    query = {"comp": "list", "restype": "container"}
+    while True:
+        listing = ElementTree.fromstring(call(url, "GET", f"/{container}", query).decode("utf-8-sig"))
+        yield from (name.text for name in listing.iter("Name"))
+        query["marker"] = listing.findtext("NextMarker")
+        if not query["marker"]:
+            return
 
 
 def main():
@@ -43,12 +54,11 @@ def main():
     if command == "create":
         call(url, "PUT", f"/{container}", {"restype": "container"})
         return
-    listing = call(url, "GET", f"/{container}", {"comp": "list", "restype": "container"})
-    for name in ElementTree.fromstring(listing.decode("utf-8-sig")).iter("Name"):
-        path = os.path.join(sys.argv[4], name.text)
+    for name in names(url, container):
+        path = os.path.join(sys.argv[4], name)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "wb") as file:
-            file.write(call(url, "GET", f"/{container}/{urllib.parse.quote(name.text)}"))
+            file.write(call(url, "GET", f"/{container}/{urllib.parse.quote(name)}"))
 
 
 main()

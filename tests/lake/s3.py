@@ -20,7 +20,8 @@ s3 = boto3.client(
 if command == "create":
     s3.create_bucket(Bucket=bucket)
 else:
-    for item in s3.list_objects_v2(Bucket=bucket).get("Contents", []):
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+    for item in (item for page in pages for item in page.get("Contents", [])):
         path = os.path.join(sys.argv[4], item["Key"])
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "wb") as file:

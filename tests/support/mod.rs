@@ -5,6 +5,7 @@
 
 pub mod corpus;
 pub mod normal;
+pub mod objects;
 pub mod peers;
 pub mod sink;
 

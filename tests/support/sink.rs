@@ -50,7 +50,12 @@ impl Sink {
 
     /// The same, but each request is answered after a while.
     pub fn slow(pause: Duration) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
+        Self::at("127.0.0.1:0", pause)
+    }
+
+    /// The same at an address of loopback, which nobody else has.
+    pub fn at(address: &str, pause: Duration) -> Self {
+        let listener = TcpListener::bind(address).expect("a loopback port");
         let address = listener.local_addr().expect("a bound address").to_string();
         let received = Arc::new(Mutex::new(Received::default()));
         let shared = Arc::clone(&received);

@@ -2,6 +2,7 @@
 //! memory it takes.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -22,6 +23,8 @@ use crate::sink::{Counts, Faults};
 const GLANCE: Duration = Duration::from_millis(10);
 /// Time after a restart, until memory is what a process without a peer takes.
 const REST: Duration = Duration::from_secs(3);
+/// Room on disk that a long queue needs, times what it takes.
+const ROOM: f64 = 1.5;
 /// The longest that a queue may take to be delivered.
 const LIMIT: Duration = Duration::from_secs(240);
 
@@ -77,7 +80,8 @@ pub(super) async fn run(row: &Row, program: &Program, bench: &Bench) -> anyhow::
     let short = phases(row, program, bench, row.backlog.short).await?;
     // Removed by the end of the first.
     let storage = Storage::fresh(&bench.folder)?;
-    let long = phases(row, program, bench, bench.items(row)).await?;
+    let items = long_items(row, bench, &short)?;
+    let long = phases(row, program, bench, items).await?;
     drop(storage);
     let growth = [
         long.filling - short.filling,
@@ -94,6 +98,33 @@ pub(super) async fn run(row: &Row, program: &Program, bench: &Bench) -> anyhow::
         (Figure::Replaying, long.replaying),
         (Figure::OnDisk, long.on_disk),
     ]))
+}
+
+/// How many items make a queue as long as it is to be, by what those of the short one took.
+fn long_items(row: &Row, bench: &Bench, short: &Memory) -> anyhow::Result<u64> {
+    if bench.items.is_some() {
+        return Ok(bench.items(row));
+    }
+    let share = if bench.quick { 0.1 } else { 1.0 };
+    let bytes = f64::from(row.backlog.gigabytes) * 1e9 * share;
+    ensure_room(&bench.folder, bytes)?;
+    let each = short.on_disk * 1e6 / row.backlog.short as f64;
+    // A little more: larger queues have fewer half-filled files.
+    Ok((bytes * 1.01 / each) as u64)
+}
+
+/// Makes sure that a queue finds room, and that some is left beside it.
+fn ensure_room(folder: &Path, bytes: f64) -> anyhow::Result<()> {
+    let disk = rustix::fs::statvfs(folder)?;
+    let free = disk.f_bavail as f64 * disk.f_frsize as f64;
+    let needed = bytes * ROOM;
+    ensure!(
+        free >= needed,
+        "{:.0} GB are free and {:.0} GB needed; `--out` chooses another disk, `--backlog-gb` a shorter queue",
+        free / 1e9,
+        needed / 1e9
+    );
+    Ok(())
 }
 
 async fn phases(row: &Row, program: &Program, bench: &Bench, items: u64) -> anyhow::Result<Memory> {
@@ -155,7 +186,7 @@ async fn delivered(row: &Row, sink: SocketAddr, expected: Tally) -> anyhow::Resu
             tokio::time::sleep(GLANCE).await;
         }
     };
-    let counts = tokio::time::timeout(LIMIT, all)
+    let counts = tokio::time::timeout(Bench::limit(row, LIMIT), all)
         .await
         .context("the queue was not delivered in time")??;
     ensure!(

@@ -18,6 +18,8 @@ pub(super) type Measured = BTreeMap<Figure, f64>;
 
 /// No run takes longer, whatever hangs in it.
 const RUN_LIMIT: Duration = Duration::from_secs(600);
+/// How many more gigabytes of a queue on disk make all limits as long again.
+const GIGABYTES: f64 = 4.0;
 
 /// What holds for every run.
 pub(crate) struct Bench {
@@ -31,6 +33,15 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
+    /// A limit of time, longer for a long queue on disk.
+    pub(super) fn limit(row: &Row, usual: Duration) -> Duration {
+        let times = match row.kind {
+            Kind::Backlog => 1.0 + f64::from(row.backlog.gigabytes) / GIGABYTES,
+            _ => 1.0,
+        };
+        usual.mul_f64(times)
+    }
+
     pub(super) fn items(&self, row: &Row) -> u64 {
         let items = self.items.unwrap_or(row.items);
         if self.quick {
@@ -198,7 +209,7 @@ async fn run(row: &Row, program: &Program, bench: &Bench) -> anyhow::Result<Meas
             Kind::Backlog => backlog::run(row, program, bench).await,
         }
     };
-    tokio::time::timeout(RUN_LIMIT, run)
+    tokio::time::timeout(Bench::limit(row, RUN_LIMIT), run)
         .await
         .context("the run did not end in time")?
 }

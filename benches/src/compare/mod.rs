@@ -51,6 +51,10 @@ pub(crate) struct Settings {
     /// Items to send in each run, in place of what the rows say
     #[arg(long)]
     items: Option<u64>,
+    /// Thousands of millions of bytes that the long queue of `backlog` rows takes on disk, in place of what the
+    /// rows say
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100))]
+    backlog_gb: Option<u32>,
     /// One round with a tenth of the items: shows that it works, not what it costs
     #[arg(long, conflicts_with = "rounds")]
     quick: bool,
@@ -79,7 +83,10 @@ pub(crate) struct Settings {
 
 /// Runs the comparison; fails if a run of it failed.
 pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
-    let rows = row::select(row::read_all(&settings.rows_folder)?, &settings.rows)?;
+    let mut rows = row::select(row::read_all(&settings.rows_folder)?, &settings.rows)?;
+    for row in &mut rows {
+        row.size(settings.backlog_gb);
+    }
     if settings.list {
         for row in rows {
             say(&format!("{:<24} {}", row.name, row.title))?;

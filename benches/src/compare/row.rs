@@ -20,6 +20,7 @@ pub(crate) struct Row {
     pub(crate) name: String,
     /// Place in the table.
     pub(crate) order: u32,
+    /// `{gb}` in it stands for the size of the long queue.
     pub(crate) title: String,
     pub(crate) kind: Kind,
     /// The configuration that the programs with the Collector's language run, a file beside the row's.
@@ -91,7 +92,7 @@ pub(crate) enum Kind {
 impl Kind {
     /// What the item count of the row is for; none for rows without one.
     const fn needs_items(self) -> bool {
-        !matches!(self, Kind::Idle | Kind::Overload)
+        !matches!(self, Kind::Idle | Kind::Overload | Kind::Backlog)
     }
 }
 
@@ -169,11 +170,16 @@ impl Default for Overload {
 pub(crate) struct Backlog {
     /// Items of the short queue that the long one is set against.
     pub(crate) short: u64,
+    /// What the long queue takes on disk, in thousands of millions of bytes.
+    pub(crate) gigabytes: u32,
 }
 
 impl Default for Backlog {
     fn default() -> Self {
-        Self { short: 500_000 }
+        Self {
+            short: 500_000,
+            gigabytes: 4,
+        }
     }
 }
 
@@ -198,6 +204,13 @@ impl Row {
         let needs_items = row.kind.needs_items();
         ensure!(!needs_items || row.items > 0, "`items` is missing");
         Ok(row)
+    }
+
+    /// Gives the long queue another size, where one is given, and its place in the title.
+    pub(crate) fn size(&mut self, gigabytes: Option<u32>) {
+        self.backlog.gigabytes = gigabytes.unwrap_or(self.backlog.gigabytes);
+        let size = self.backlog.gigabytes.to_string();
+        self.title = self.title.replace("{gb}", &size);
     }
 
     /// What this row calls one item.
@@ -299,6 +312,20 @@ mod tests {
         let mut orphan = row("disk-10").clone();
         orphan.baseline = None;
         assert!(super::beside(&orphan, &rows).is_err());
+    }
+
+    #[test]
+    fn the_size_of_a_long_queue_stands_in_its_title() {
+        let rows = read_all(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/rows"))).unwrap();
+        let row = || rows.iter().find(|row| row.kind == Kind::Backlog).unwrap();
+        let sized = |gigabytes| {
+            let mut row = row().clone();
+            row.size(gigabytes);
+            (row.backlog.gigabytes, row.title)
+        };
+        assert!(sized(None).1.contains(" of 4 GB "));
+        assert_eq!(sized(Some(10)).0, 10);
+        assert!(sized(Some(10)).1.contains(" of 10 GB "));
     }
 
     #[test]

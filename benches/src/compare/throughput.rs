@@ -82,7 +82,7 @@ pub(super) async fn load(
         Amount::Seconds(seconds) => command.args(["--seconds", &seconds.to_string()]),
     };
     command.stdin(Stdio::null()).kill_on_drop(true);
-    let output = tokio::time::timeout(LOAD_LIMIT, command.output())
+    let output = tokio::time::timeout(Bench::limit(row, LOAD_LIMIT), command.output())
         .await
         .context("the load did not end in time")??;
     if !output.status.success() {
