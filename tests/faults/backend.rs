@@ -11,7 +11,8 @@ use crate::{lasting, rounds};
 const DRAIN: Duration = Duration::from_secs(90);
 
 /// Lets a scenario happen under load, then everything is well again.
-fn under(id: &str, plan: Plan, rounds: u64, mut happen: impl FnMut(&Rig)) {
+#[must_use]
+fn under(id: &str, plan: Plan, rounds: u64, mut happen: impl FnMut(&Rig)) -> Finding {
     let mode = plan.mode;
     let mut rig = Rig::running(plan);
     let load = rig.load(&Pattern::default());
@@ -27,7 +28,6 @@ fn under(id: &str, plan: Plan, rounds: u64, mut happen: impl FnMut(&Rig)) {
     Finding::new(id, mode, rounds, &audit)
         .ledger(&ledger)
         .exactly(&ledger, &audit)
-        .judge();
 }
 
 /// How long each round of a scenario lasts.
@@ -39,7 +39,8 @@ fn scripted(id: &str, mode: Mode, answer: impl Fn(u64) -> Answer + Send + Copy +
     under(id, Plan::new(mode), 1, |rig| {
         rig.sink.script(move |call| answer(call.index));
         std::thread::sleep(spell());
-    });
+    })
+    .judge();
 }
 
 #[test]
@@ -54,7 +55,9 @@ fn a_backend_that_is_down_gets_everything_when_it_is_up() {
                     std::thread::sleep(down);
                     rig.sink.up();
                     std::thread::sleep(Duration::from_secs(1));
-                });
+                })
+                .note(format!("away for {} s", down.as_secs()))
+                .judge();
             });
         }
     });
@@ -69,7 +72,8 @@ fn what_is_given_up_is_in_the_ledger() {
         std::thread::sleep(Duration::from_millis(1_500));
         rig.sink.up();
         std::thread::sleep(Duration::from_millis(500));
-    });
+    })
+    .judge();
 }
 
 #[test]
@@ -91,7 +95,8 @@ fn what_was_taken_after_the_timeout_is_sent_again() {
                 _ => Answer::Take,
             });
             std::thread::sleep(spell());
-        });
+        })
+        .judge();
     }
 }
 
@@ -151,7 +156,8 @@ fn a_rejected_item_takes_no_other_with_it() {
                 std::thread::sleep(Duration::from_millis(50));
             }
             *rig_books.lock().expect("one thread") = Some(std::sync::Arc::clone(&rig.books));
-        });
+        })
+        .judge();
         let books = rig_books.into_inner().expect("one thread");
         let rejected = books.expect("it happened").rejected();
         assert!(!rejected.is_empty(), "something was poisonous");
@@ -176,6 +182,7 @@ fn nonsense_is_told_from_a_delivery() {
             rig.sink.cut();
             std::thread::sleep(spell() / 2);
             rig.sink.noise(false);
-        });
+        })
+        .judge();
     }
 }

@@ -48,6 +48,13 @@ fn records(segment: &[u8]) -> Vec<Record> {
     found
 }
 
+/// The payloads of a segment's records in order, but for its footer.
+pub fn payloads(segment: &[u8]) -> Vec<Vec<u8>> {
+    let records = records(segment).into_iter().filter(|record| !record.footer);
+    let payloads = records.filter_map(|record| segment.get(record.payload));
+    payloads.map(<[u8]>::to_vec).collect()
+}
+
 /// Where the damage is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {

@@ -79,7 +79,36 @@ fn requests_that_wait_for_their_delivery_are_answered_at_the_end() {
     terminated(Mode::Delivered, rounds(4, 50));
 }
 
-/// The same while nobody takes the data: a memory pipeline states what it lost.
+/// A process after the other takes the sockets over from the one before.
+fn handed_over(mode: Mode, rounds: u64) {
+    let mut plan = Plan::new(mode);
+    plan.handover = true;
+    let mut rig = Rig::running(plan);
+    let load = rig.load(&Pattern::default());
+    let mut ledgers = Vec::new();
+    for _ in 0..rounds {
+        std::thread::sleep(some_time(50..400));
+        ledgers.push(rig.hand_over().ledger);
+    }
+    let tally = load.stop();
+    let audit = rig.drain(DRAIN);
+    ledgers.push(rig.terminate().ledger);
+    let finding = Finding::new("handover", mode, rounds, &audit);
+    let broken = tally.of(&tally.broken);
+    assert_eq!(broken, 0, "of all requests none goes without an answer");
+    let finding = ledgers.iter().fold(finding, Finding::ledger);
+    let note = format!("{broken} of all requests got no answer");
+    finding.note(note).judge();
+}
+
+#[test]
+fn who_hands_its_sockets_over_refuses_nobody_and_loses_nothing() {
+    for mode in Mode::ALL {
+        handed_over(mode, rounds(2, 50));
+    }
+}
+
+/// Ended in order while nobody takes the data: a memory pipeline states what it lost.
 fn terminated_beside_a_dead_backend(mode: Mode, rounds: u64) {
     let mut plan = Plan::new(mode);
     plan.shutdown = "500ms";

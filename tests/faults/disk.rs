@@ -1,5 +1,6 @@
 //! The disk fails: it is full, it does not sync, its directory is gone, or another has it already.
 
+use std::collections::{HashMap, HashSet};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -81,6 +82,9 @@ fn a_queue_at_its_max_size_shuts_the_door_and_deliveries_go_on() {
     filled("max-size", Rig::new(plan), "`max_size: 12MiB`");
 }
 
+/// The calls that change files or make them durable.
+const TRACED: &str = "fdatasync,fsync,pwritev,pwrite64,fallocate";
+
 /// Makes calls of a running process fail, from outside, until it is ended.
 struct Failing {
     strace: Process,
@@ -94,8 +98,8 @@ impl Failing {
         let _ = std::fs::remove_file(&log);
         let mut command = Command::new(program);
         command
-            .args(["-f", "-p", &rig.process().id().to_string()])
-            .args(["-e", &format!("trace={calls}")])
+            .args(["-f", "-y", "-p", &rig.process().id().to_string()])
+            .args(["-e", &format!("trace={TRACED}")])
             .args(["-e", &format!("inject={calls}:error={error}")])
             .arg("-o")
             .arg(&log);
@@ -115,8 +119,65 @@ impl Failing {
             std::thread::sleep(Duration::from_millis(20));
         }
         self.strace.terminate();
+        let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let touched = touched_after_a_failed_sync(&log);
+        assert!(touched.is_empty(), "{touched:#?}");
         self.failed()
     }
+}
+
+/// The calls on a segment whose sync had failed: what a failed sync stood for is lost, and the kernel does
+/// not say so again.
+fn touched_after_a_failed_sync(log: &str) -> Vec<String> {
+    let (mut failed, mut touched) = (HashSet::new(), Vec::new());
+    // The segment of a call that another thread's line has cut in two.
+    let mut begun: HashMap<&str, &str> = HashMap::new();
+    for line in log.lines() {
+        let Some((thread, call)) = line.split_once(' ') else {
+            continue;
+        };
+        let path = call
+            .split_once('<')
+            .and_then(|(_, rest)| rest.split_once('>'));
+        let path = path
+            .map(|(path, _)| path)
+            .filter(|path| path.ends_with(".seg"));
+        let segment = match path {
+            Some(path) => path,
+            None => match begun.remove(thread) {
+                Some(path) => path,
+                None => continue,
+            },
+        };
+        if call.contains("<unfinished") {
+            begun.insert(thread, segment);
+        }
+        if path.is_some() && failed.contains(segment) {
+            touched.push(line.to_owned());
+        }
+        if call.contains("sync") && call.contains("(INJECTED)") {
+            failed.insert(segment);
+        }
+    }
+    touched
+}
+
+#[test]
+fn a_call_after_a_failed_sync_is_found_in_what_strace_says() {
+    let log = "\
+7 pwritev(9</q/a/0000000001.seg>, [], 3, 0) = 8
+7 fdatasync(9</q/a/0000000001.seg> <unfinished ...>
+8 pwrite64(5</q/a/0000000001.marks>, \"\", 16, 0) = 16
+7 <... fdatasync resumed>) = -1 EIO (Input/output error) (INJECTED)
+7 fallocate(10</q/a/0000000002.seg>, 0, 0, 100) = 0
+7 fdatasync(10</q/a/0000000002.seg>) = -1 EIO (Input/output error) (INJECTED)
+";
+    assert_eq!(touched_after_a_failed_sync(log), [""; 0]);
+    let again = "7 pwritev(9</q/a/0000000001.seg>, [], 3, 8) = 8";
+    assert_eq!(
+        touched_after_a_failed_sync(&format!("{log}{again}")),
+        [again]
+    );
 }
 
 fn failing(id: &str, calls: &str, error: &str) {
@@ -128,11 +189,8 @@ fn failing(id: &str, calls: &str, error: &str) {
     });
     let load = rig.load(&Pattern::default());
     let mut failed = 0;
-    for round in 0..few {
+    for _ in 0..few {
         std::thread::sleep(Duration::from_millis(300));
-        if round % 2 == 1 {
-            rig.catch_up();
-        }
         match Failing::start(&mut rig, calls, error) {
             Ok(failing) => {
                 std::thread::sleep(Duration::from_millis(500));

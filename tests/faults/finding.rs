@@ -12,6 +12,8 @@ use crate::rig::Mode;
 
 /// The file that findings are appended to, where there is one.
 const RESULTS: &str = "TIDEGATE_FAULTS_RESULTS";
+/// What the binary under test is called in them.
+const BUILD: &str = "TIDEGATE_FAULTS_BUILD";
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Finding {
@@ -36,6 +38,9 @@ pub struct Finding {
     /// Why it was not run.
     #[serde(default)]
     pub skipped: String,
+    /// Which binary it was found with.
+    #[serde(default)]
+    pub build: String,
 }
 
 impl Finding {
@@ -105,7 +110,12 @@ impl Finding {
         let Some(path) = std::env::var_os(RESULTS) else {
             return;
         };
-        let mut line = serde_json::to_string(self).expect("it is made of words and numbers");
+        let build = std::env::var(BUILD).unwrap_or_default();
+        let finding = Self {
+            build,
+            ..self.clone()
+        };
+        let mut line = serde_json::to_string(&finding).expect("it is made of words and numbers");
         line.push('\n');
         let mut options = std::fs::OpenOptions::new();
         let file = options.create(true).append(true).open(path);

@@ -1,6 +1,6 @@
 //! `docs/reliability.md`, written from what the last whole run found.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use crate::finding::Finding;
@@ -10,6 +10,8 @@ use crate::support::repository;
 
 const PAGE: &str = "docs/reliability.md";
 const RESULTS: &str = "tests/faults/results.jsonl";
+/// Names the file of what a run found, and asks for the page.
+const FRESH: &str = "TIDEGATE_FAULTS_FRESH";
 
 const HEAD: &str = "\
 # Reliability
@@ -37,6 +39,9 @@ arrive, nor was it rejected by the backend; *duplicated* arrived again; what was
 whether the two sides of every edge are equal in every life of the process that could state its ledger, and whether what
 came in arrived or is in it with a reason. Everything runs in real processes on loopback.
 
+Where objects are the end, they are read back in place of the backend: *lost* is in no object, *duplicated* in a second
+one. What a put left that was begun and not completed is no object.
+
 ## What was found
 ";
 
@@ -44,12 +49,13 @@ const FOOT: &str = "
 ## Run it
 
 ```sh
-tests/setup toxiproxy strace nftables   # what some faults need; without it, their rows say so
-tests/faults/run                        # all rounds, then this page
-cargo test --test faults                # a few rounds of each, as in CI
+tests/setup                   # programs that some faults need; without them, their rows say so
+tests/faults/run              # all rounds of a release build, then this page
+tests/faults/run objects::    # only these tests: their rows take the place of older ones
+cargo test --test faults      # a few rounds of each, as in CI
 ```
 
-`TIDEGATE_BINARY` names another binary to try, a release build for instance.
+`TIDEGATE_BINARY` names another binary to try.
 
 What needs a file system that forgets unsynced writes, and so cannot be tried with a process, is tried in `journal`: a
 model on a file system in memory that crashes at every write (`docs/disk-queue.md`).
@@ -94,9 +100,46 @@ fn merge(row: &mut Finding, found: Finding) {
     }
 }
 
+/// The findings of a run in place of those that were there for the same rows, in order.
+fn replaced(old: &str, new: &str) -> String {
+    let row = |line: &str| {
+        let found: Finding = serde_json::from_str(line).expect("a finding");
+        (found.fault, found.mode)
+    };
+    let fresh: BTreeSet<_> = new.lines().map(row).collect();
+    let is_known = |key: &(String, String)| FAULTS.iter().any(|fault| fault.id == key.0);
+    let kept = old.lines().filter(|line| {
+        let key = row(line);
+        is_known(&key) && !fresh.contains(&key)
+    });
+    let mut lines: Vec<_> = kept.chain(new.lines()).collect();
+    lines.sort_unstable();
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+/// The build that most findings are of.
+fn usual_build(rows: &BTreeMap<(String, String), Finding>) -> &str {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for found in rows.values() {
+        *counts.entry(&found.build).or_default() += 1;
+    }
+    let most = counts.into_iter().max_by_key(|(_, count)| *count);
+    most.map_or("", |(build, _)| build)
+}
+
 fn render(lines: &str) -> String {
     let rows = gathered(lines);
+    let build = usual_build(&rows);
     let mut page = HEAD.to_owned();
+    if rows.values().all(|found| found.build == build) {
+        writeln!(page, "\nIn one run of one build: {build}.").expect("a string");
+    } else {
+        writeln!(
+            page,
+            "\nOf this build, but where another is named: {build}."
+        )
+        .expect("a string");
+    }
     page.push_str(
         "\n| Fault | Mode | Promise | Rounds | Acknowledged | Lost | Duplicated | Ledger | |\n\
          |---|---|---|--:|--:|--:|--:|---|---|\n",
@@ -106,14 +149,22 @@ fn render(lines: &str) -> String {
             let key = (fault.id.to_owned(), mode.name().to_owned());
             let found = rows.get(&key);
             let found = found.unwrap_or_else(|| panic!("{} {} was not run", fault.id, key.1));
-            line(&mut page, fault, *mode, *promise, found);
+            let other = Some(&*found.build).filter(|of| *of != build);
+            line(&mut page, fault, *mode, *promise, found, other);
         }
     }
     page.push_str(FOOT);
     page
 }
 
-fn line(page: &mut String, fault: &Fault, mode: Mode, promise: Promise, found: &Finding) {
+fn line(
+    page: &mut String,
+    fault: &Fault,
+    mode: Mode,
+    promise: Promise,
+    found: &Finding,
+    build: Option<&str>,
+) {
     let (text, mode, promise) = (fault.text, mode.name(), promise.text());
     let start = format!("| {text} | {mode} | {promise} |");
     if !found.skipped.is_empty() {
@@ -140,6 +191,16 @@ fn line(page: &mut String, fault: &Fault, mode: Mode, promise: Promise, found: &
     if !found.note.is_empty() {
         notes.push(found.note.clone());
     }
+    if let Some(build) = build {
+        notes.push(format!(
+            "found with {}",
+            if build.is_empty() {
+                "an earlier build"
+            } else {
+                build
+            }
+        ));
+    }
     let Finding {
         rounds,
         acknowledged,
@@ -155,21 +216,48 @@ fn line(page: &mut String, fault: &Fault, mode: Mode, promise: Promise, found: &
     .expect("a string");
 }
 
-/// The findings are written by `tests/faults/run`, which also asks for the page.
+/// The findings are written by `tests/faults/run`, which also asks for the page, naming the file of what it
+/// found.
 #[test]
-fn the_page_says_what_the_last_whole_run_found() {
-    let lines = std::fs::read_to_string(repository(RESULTS)).unwrap_or_default();
-    if lines.is_empty() {
+fn the_page_says_what_the_last_run_found() {
+    let mut lines = std::fs::read_to_string(repository(RESULTS)).expect("there are findings");
+    if let Some(fresh) = std::env::var_os(FRESH) {
+        let fresh = std::fs::read_to_string(fresh).expect("the run's findings");
+        lines = replaced(&lines, &fresh);
+        std::fs::write(repository(RESULTS), &lines).expect("they can be kept");
+        std::fs::write(repository(PAGE), render(&lines)).expect("the page can be written");
         return;
     }
     let page = render(&lines);
-    if std::env::var_os("TIDEGATE_FAULTS_PAGE").is_some() {
-        std::fs::write(repository(PAGE), page).expect("the page can be written");
-        return;
-    }
     let written = std::fs::read_to_string(repository(PAGE)).expect("the page is there");
     assert!(
         written == page,
-        "{PAGE} is not what {RESULTS} makes; run tests/faults/run, or with TIDEGATE_FAULTS_PAGE=1 this test"
+        "{PAGE} is not what {RESULTS} makes; run tests/faults/run, or with {FRESH}=/dev/null this test"
     );
+}
+
+#[test]
+fn a_run_replaces_the_rows_that_it_has_and_others_name_their_build() {
+    let finding = |fault: &str, rounds, build: &str| {
+        let found = Finding {
+            fault: fault.to_owned(),
+            mode: Mode::Storage.name().to_owned(),
+            rounds,
+            build: build.to_owned(),
+            ..Finding::default()
+        };
+        serde_json::to_string(&found).expect("words and numbers") + "\n"
+    };
+    let old = [
+        finding("kill", 5, "old"),
+        finding("kill", 5, "old"),
+        finding("restart", 2, "old"),
+        finding("no-longer-there", 1, "old"),
+    ];
+    let new = finding("kill", 100, "new");
+    let all = replaced(&old.concat(), &new);
+    assert_eq!(all.lines().count(), 2, "{all}");
+    let rows = gathered(&all);
+    let rounds: Vec<_> = rows.values().map(|row| (row.rounds, &*row.build)).collect();
+    assert_eq!(rounds, [(100, "new"), (2, "old")]);
 }

@@ -87,6 +87,11 @@ pub const FAULTS: &[Fault] = &[
         &[(Storage, Arrives), (Delivered, Arrives), (Memory, Arrives)],
     ),
     fault(
+        "handover",
+        "restart under load, the sockets handed over to the next process",
+        &[(Storage, Arrives), (Delivered, Arrives), (Memory, Arrives)],
+    ),
+    fault(
         "terminate-dead",
         "SIGTERM under load, the backend dead",
         EVERYWHERE,
@@ -141,7 +146,7 @@ pub const FAULTS: &[Fault] = &[
     fault("max-size", "queue at its `max_size`", ON_DISK),
     fault(
         "fsync-error",
-        "fdatasync fails with EIO, by strace, in a running process",
+        "fdatasync fails with EIO, by strace, in a running process; its segment is not touched again",
         ON_DISK,
     ),
     fault("write-error", "writes fail with EIO, likewise", ON_DISK),
@@ -155,7 +160,7 @@ pub const FAULTS: &[Fault] = &[
     fault(
         "damage",
         "bit flips, cuts and blocks of zeros in segments (every field of a record, payload, padding, \
-         header, footer), marks, identity, flights, deaths",
+         header, footer), marks, identity, flights, deaths; there is no index",
         &[(Storage, AllButDamaged)],
     ),
     fault(

@@ -60,6 +60,8 @@ pub struct Plan {
     pub whole: Option<String>,
     /// The keys of `object_storage`, where that is the exporter.
     pub objects: Option<String>,
+    /// Whether a process hands its sockets to the next.
+    pub handover: bool,
 }
 
 impl Plan {
@@ -79,6 +81,7 @@ impl Plan {
             suffix: "",
             whole: None,
             objects: None,
+            handover: false,
         }
     }
 
@@ -122,6 +125,11 @@ impl Plan {
             format!("{{receivers: [otlp], processors: [{chain}], exporters: [{name}{suffix}]}}")
         };
         let (to_grpc, to_http) = (pipeline(to_grpc), pipeline(to_http));
+        let handover = if self.handover {
+            "handover: {socket: handover.sock}"
+        } else {
+            ""
+        };
         format!(
             "
 extensions:
@@ -132,6 +140,7 @@ exporters: {exporters}
 service:
   extensions: [{extensions}]
   shutdown_timeout: {shutdown}
+  {handover}
   telemetry: {{metrics: {{level: none}}}}
   pipelines:
     traces: {to_grpc}
@@ -276,7 +285,18 @@ impl Rig {
     /// Ends it in order: SIGTERM, and the ledger that it leaves.
     pub fn terminate(&mut self) -> Ended {
         let mut process = self.process.take().expect("it runs");
-        let status = process.terminate();
+        Self::ended(process.terminate(), &process)
+    }
+
+    /// Starts the next process, which takes over from this one, and gives how this one ended.
+    pub fn hand_over(&mut self) -> Ended {
+        let next = self.spawn(&self.ports.clone());
+        next.wait_output("everything is ready");
+        let mut process = self.process.replace(next).expect("it runs");
+        Self::ended(process.wait_end(), &process)
+    }
+
+    fn ended(status: std::process::ExitStatus, process: &Process) -> Ended {
         let log = process.output();
         assert!(status.success(), "it ended with {status}:\n{log}");
         let ledger = Ledger::of_log(&log);

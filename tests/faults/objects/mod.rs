@@ -68,16 +68,19 @@ const STEPS: [Step; 14] = [
 struct Round<'a> {
     rig: &'a mut Rig,
     gate: &'a dyn Gate,
+    /// The newest segment of the seals that former lives left.
+    before: u64,
 }
 
 impl Round<'_> {
     /// Has a step happen; says why if it cannot here.
     fn run(&mut self, step: Step) -> Result<(), String> {
+        let mut held = None;
         match step {
             Step::Whenever => std::thread::sleep(some_time(50..600)),
-            Step::BeforeSeal => Held::next(self.rig, Moment::BeforeWrite)?.wait(),
-            Step::SealUnsynced => Held::next(self.rig, Moment::BeforeSync)?.wait(),
-            Step::AfterSeal => Held::next(self.rig, Moment::AfterSync)?.wait(),
+            Step::BeforeSeal => held = Some(self.hold_seal(Moment::BeforeWrite)?),
+            Step::SealUnsynced => held = Some(self.hold_seal(Moment::BeforeSync)?),
+            Step::AfterSeal => held = Some(self.hold_seal(Moment::AfterSync)?),
             Step::Put(place) => {
                 self.stall(place);
                 std::thread::sleep(some_time(0..50));
@@ -87,8 +90,8 @@ impl Round<'_> {
                 self.go_on();
                 std::thread::sleep(some_time(0..10));
             }
-            Step::BeforeEnd => self.hold_end(Moment::BeforeWrite)?,
-            Step::AfterEnd => self.hold_end(Moment::AfterSync)?,
+            Step::BeforeEnd => held = Some(self.hold_end(Moment::BeforeWrite)?),
+            Step::AfterEnd => held = Some(self.hold_end(Moment::AfterSync)?),
             Step::Late => self.stall(Place::Before),
             Step::Fail(place) => {
                 self.gate.arm(place, Deed::Fail);
@@ -97,7 +100,11 @@ impl Round<'_> {
                 return Ok(());
             }
         }
+        if let Some(held) = held {
+            held.kill();
+        }
         self.rig.kill();
+        self.before = seals::newest(self.rig);
         self.gate.let_pass();
         if step == Step::Late {
             self.arrive_late();
@@ -119,13 +126,26 @@ impl Round<'_> {
         self.gate.release(true);
     }
 
-    /// Waits until the store has told of an object, and that is at this moment of being written.
-    fn hold_end(&mut self, moment: Moment) -> Result<(), String> {
+    /// Has a seal held at this moment of being written: while puts wait, no end is.
+    fn hold_seal(&mut self, moment: Moment) -> Result<Held, String> {
+        // The first comes when all objects of former lives are there.
+        until("an object is sealed", PATIENCE, || {
+            seals::sealed_since(self.rig, self.before)
+        });
+        self.gate.arm(Place::Before, Deed::Stall);
+        let held = Held::next(self.rig, moment);
+        if held.is_err() {
+            self.go_on();
+        }
+        held
+    }
+
+    /// Lets the store tell of an object; that will be held at this moment of being written.
+    fn hold_end(&mut self, moment: Moment) -> Result<Held, String> {
         self.stall(Place::After);
         let held = Held::next(self.rig, moment);
         self.go_on();
-        held?.wait();
-        Ok(())
+        held
     }
 
     fn arrive_late(&mut self) {
@@ -139,7 +159,10 @@ impl Round<'_> {
 }
 
 fn exactly_once(id: &str, kind: Kind) {
-    let mut rig = Rig::new(Plan::new(Mode::Storage));
+    let mut plan = Plan::new(Mode::Storage);
+    // While puts wait, seals go on.
+    plan.queue = "num_consumers: 100";
+    let mut rig = Rig::new(plan);
     let Some(store) = Store::of(kind, &mut rig) else {
         Finding::skip(
             id,
@@ -151,15 +174,16 @@ fn exactly_once(id: &str, kind: Kind) {
     rig.start();
     let load = rig.load(&Pattern::default());
     let (mut run, mut left_out) = (0, Vec::new());
+    let mut round = Round {
+        rig: &mut rig,
+        gate: store.gate(),
+        before: 0,
+    };
     for step in (0..rounds(1, 4)).flat_map(|_| STEPS) {
         if kind == Kind::Directory && step == Step::Late {
             // With the process goes what it was about to do to files.
             continue;
         }
-        let mut round = Round {
-            rig: &mut rig,
-            gate: store.gate(),
-        };
         match round.run(step) {
             Ok(()) => run += 1,
             Err(why) => left_out.push(format!("{step:?}: {why}")),

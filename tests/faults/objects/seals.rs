@@ -1,10 +1,14 @@
 //! Stops the process as it writes a seal, or the end of an object, to its log of these.
 
+use std::collections::HashSet;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::damage::files;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::damage::{files, payloads};
 use crate::rig::Rig;
 use crate::support::Process;
 use crate::{system, until};
@@ -19,12 +23,12 @@ pub enum Moment {
 
 /// How long a call is held: longer than the process lives then.
 const HELD: &str = "300s";
-/// Looks in a row that must find a thread held: strace stops threads for moments as well.
+/// Looks in a row that must find a thread where it was: strace stops threads for moments as well.
 const LOOKS: u32 = 12;
 
 /// strace, which holds the next call of a kind on the log of seals.
 pub struct Held {
-    _strace: Process,
+    strace: Process,
     process: u32,
 }
 
@@ -48,47 +52,79 @@ impl Held {
         }
         let strace = Process::start("strace", &mut command);
         strace.wait_output("attached");
-        Ok(Self {
-            _strace: strace,
-            process,
-        })
+        Ok(Self { strace, process })
     }
 
-    /// Waits until a thread of the process is held.
-    pub fn wait(&self) {
-        let mut found = 0;
+    /// Waits until a thread of the process is held, and kills the process there.
+    pub fn kill(mut self) {
+        let (mut held, mut looks) = (HashSet::new(), 0);
         until("a call is held", Duration::from_secs(120), || {
-            found = if is_stopped(self.process) {
-                found + 1
-            } else {
-                0
-            };
-            found == LOOKS
+            let stopped = stopped(self.process);
+            held.retain(|thread| stopped.contains(thread));
+            looks += 1;
+            if held.is_empty() {
+                (held, looks) = (stopped, 0);
+            }
+            looks == LOOKS
         });
+        let process = i32::try_from(self.process).ok().and_then(Pid::from_raw);
+        kill_process(process.expect("an ID"), Signal::KILL).expect("it runs");
+        // Only now: what strace lets go of goes on.
+        self.strace.kill();
     }
 }
 
-/// The newest segment of the log, and those that may follow it.
+/// The segments that there are, by number.
+fn present(rig: &Rig) -> Vec<(u64, PathBuf)> {
+    let paths = files(&folder(rig), ".seg").into_iter();
+    let numbered = paths.filter_map(|path| {
+        let number = path.file_stem()?.to_str()?.parse().ok()?;
+        Some((number, path))
+    });
+    numbered.collect()
+}
+
+fn folder(rig: &Rig) -> PathBuf {
+    rig.queue().join("object_storage-seals")
+}
+
+/// The number of the newest segment.
+pub fn newest(rig: &Rig) -> u64 {
+    present(rig).last().map_or(0, |(number, _)| *number)
+}
+
+/// The newest segment, and those that may follow it.
 fn segments(rig: &Rig) -> Vec<PathBuf> {
-    let folder = rig.queue().join("object_storage-seals");
-    let newest = files(&folder, ".seg").pop();
-    let number = newest.and_then(|path| path.file_stem()?.to_str()?.parse::<u64>().ok());
-    let number = number.unwrap_or(0);
-    let all = number..number + 3;
-    all.map(|number| folder.join(format!("{number:010}.seg")))
+    let numbers = newest(rig)..newest(rig) + 3;
+    numbers
+        .map(|number| folder(rig).join(format!("{number:010}.seg")))
         .collect()
 }
 
-/// Whether a thread is stopped by its tracer.
-fn is_stopped(process: u32) -> bool {
-    let tasks = std::fs::read_dir(format!("/proc/{process}/task"));
-    tasks.into_iter().flatten().flatten().any(|task| {
-        let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
-        // The name stands in brackets, and may have some of its own.
-        let state = stat
-            .rsplit(')')
-            .next()
-            .and_then(|rest| rest.trim().chars().next());
-        state == Some('t')
+/// Whether a seal was written to a segment past this one.
+pub fn sealed_since(rig: &Rig, segment: u64) -> bool {
+    let later = present(rig)
+        .into_iter()
+        .filter(|(number, _)| *number > segment);
+    let mut segments = later.filter_map(|(_, path)| std::fs::read(path).ok());
+    // An entry begins with its version and its kind.
+    segments.any(|bytes| {
+        payloads(&bytes)
+            .iter()
+            .any(|entry| entry.starts_with(&[1, 1]))
     })
+}
+
+/// The threads that their tracer has stopped, and how often each has given way so far.
+fn stopped(process: u32) -> HashSet<(OsString, String)> {
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task"));
+    let tasks = tasks.into_iter().flatten().flatten();
+    let threads = tasks.filter_map(|task| {
+        let status = std::fs::read_to_string(task.path().join("status")).ok()?;
+        let line = |name: &str| status.lines().find_map(|line| line.strip_prefix(name));
+        let is_stopped = line("State:")?.trim().starts_with('t');
+        let switches = line("voluntary_ctxt_switches:")?.to_owned();
+        is_stopped.then(|| (task.file_name(), switches))
+    });
+    threads.collect()
 }
