@@ -24,28 +24,46 @@ struct Record {
     footer: bool,
 }
 
-/// Reads the records of a segment in order.
+/// Reads the records of a segment in order, its footer last.
+///
+/// What follows the last record, but for the footer at the end, may be of a segment that the file was before.
 fn records(segment: &[u8]) -> Vec<Record> {
-    let word = |at: usize| {
-        let bytes = segment[at..at + 4].try_into().expect("four bytes");
-        u32::from_le_bytes(bytes) as usize
-    };
-    let mut found = Vec::new();
-    let mut at = HEADER;
-    while segment.len() >= at + HEADER && segment[at..at + 4] == *b"TdR\x01" {
-        let context = usize::from(segment[at + 8]) | usize::from(segment[at + 9]) << 8;
-        let payload = at + HEADER..at + HEADER + word(at + 4);
-        let end = (payload.end + context).next_multiple_of(8);
-        let numbers = wire::numbers(Signal::Traces, &segment[payload.clone()]);
-        found.push(Record {
-            bytes: at..end,
-            numbers: numbers.unwrap_or_default(),
-            footer: segment[at + 10] == 2,
-            payload,
-        });
-        at = end;
+    let (mut found, mut at) = (Vec::new(), HEADER);
+    while let Some(record) = record_at(segment, at) {
+        at = record.bytes.end;
+        let is_last = record.footer;
+        found.push(record);
+        if is_last {
+            return found;
+        }
     }
+    let end = segment.len().checked_sub(HEADER);
+    let footer = end.and_then(|end| record_at(segment, end));
+    found.extend(footer.filter(|record| record.footer));
     found
+}
+
+fn record_at(segment: &[u8], at: usize) -> Option<Record> {
+    let header = segment.get(at..at + HEADER)?;
+    let word = |at: usize| {
+        let bytes = header[at..at + 4].try_into().expect("four bytes");
+        u32::from_le_bytes(bytes)
+    };
+    // Of this segment, by its number.
+    if header[..4] != *b"TdR\x01" || header[16..20] != segment[12..16] {
+        return None;
+    }
+    let length = usize::try_from(word(4)).ok()?;
+    let context = usize::from(header[8]) | usize::from(header[9]) << 8;
+    let payload = at + HEADER..at + HEADER + length;
+    let end = (payload.end + context).next_multiple_of(8);
+    let numbers = wire::numbers(Signal::Traces, segment.get(payload.clone())?);
+    Some(Record {
+        bytes: at..end,
+        numbers: numbers.unwrap_or_default(),
+        footer: header[10] == 2,
+        payload,
+    })
 }
 
 /// The payloads of a segment's records in order, but for its footer.
