@@ -5,7 +5,7 @@ use std::net::TcpStream;
 
 use tidegate_component::testing::Contract;
 use tidegate_pdata::Signal;
-use tidegate_receivers::{ALL, otlp};
+use tidegate_receivers::{ALL, host_metrics, otlp};
 
 #[test]
 fn otlp_keeps_to_it() {
@@ -21,6 +21,16 @@ fn otlp_keeps_to_it() {
     };
     contract.receiver_account(at("http"), over_http);
     contract.receiver_account(at("grpc"), over_grpc);
+}
+
+#[test]
+fn host_metrics_keeps_to_it() {
+    let text = "{collection_interval: 1s, initial_delay: 0s, timeout: 10s, root_path: /, \
+                metadata_collection_interval: 1m, scrapers: {cpu: , disk: , filesystem: , load: , \
+                memory: , network: , nfs: , paging: , process: , processes: , system: }}";
+    let full = [text];
+    let contract = Contract::<host_metrics::Config>::new("scrapers: {cpu: }", &full);
+    contract.receiver(text, str::to_owned);
 }
 
 /// Posts a request on a connection of its own and says whether it was accepted.

@@ -10,7 +10,9 @@ use super::entity::Entity;
 use super::host::Host;
 use super::matching::{Devices, Filter, FsTypes, Interfaces, MountPoints, Names, Processes};
 use super::process::{self, Attributes, AttributesKeys, Mutes};
-use super::scrapers::{cpu, disk, filesystem, load, memory, network, paging, processes, system};
+use super::scrapers::{
+    cpu, disk, filesystem, load, memory, network, nfs, paging, processes, system,
+};
 use super::{HostMetrics, Make, variable};
 use crate::scrape::{Blocking, Choices, Chosen, Reader, Schedule};
 
@@ -67,6 +69,9 @@ struct Scrapers {
     /// What network interfaces sent and received, and TCP connections.
     #[serde(deserialize_with = "present")]
     network: Option<Network>,
+    /// What the kernel's NFS client and server did.
+    #[serde(deserialize_with = "present")]
+    nfs: Option<Plain<nfs::Metrics>>,
     /// Swap space and page faults.
     #[serde(deserialize_with = "present")]
     paging: Option<Plain<paging::Metrics>>,
@@ -231,6 +236,11 @@ impl Scrapers {
             );
             let make = move || network::Network::new(host.clone(), chosen.clone(), filter.clone());
             makes.push(scraper(network::Network::NAME, make));
+        }
+        if let Some(keys) = &self.nfs {
+            let (host, chosen) = (host.clone(), Chosen::new(&keys.metrics));
+            let make = move || nfs::Nfs::new(host.clone(), chosen.clone());
+            makes.push(scraper(nfs::Nfs::NAME, make));
         }
         if let Some(keys) = &self.paging {
             let (host, chosen) = (host.clone(), Chosen::new(&keys.metrics));

@@ -9,7 +9,7 @@ use tidegate_component::{ComponentId, Intake, ReceiverContext, Workers};
 use tidegate_pdata::compose::Request;
 use tidegate_pdata::{Context, Outcome, Payload, Segment, Signal};
 use tokio::sync::{oneshot, watch};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::account::Account;
 use super::{Faults, Part, Schedule, Scraper};
@@ -18,6 +18,8 @@ use super::{Faults, Part, Schedule, Scraper};
 const BUNDLE: usize = 1 << 20;
 /// The least pause before something is offered again that was refused.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How long a refusal that was told is not told again.
+const QUIET: Duration = Duration::from_secs(3600);
 
 /// Work on a worker that was asked for and can be ended.
 #[derive(Debug)]
@@ -128,30 +130,25 @@ impl Controller {
     }
 
     async fn run(mut self, mut stop: Stop) {
-        if stop.or(sleep(self.schedule.delay())).await.is_none() {
-            return;
-        }
-        let mut ticks = interval(self.schedule.interval());
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let mut last = None;
-        while let Some(due) = stop.or(ticks.tick()).await {
-            self.note_skipped(last.replace(due), due);
+        let interval = self.schedule.interval();
+        let mut due = Instant::now() + self.schedule.delay();
+        while stop.or(sleep_until(due)).await.is_some() {
             if self.round(&mut stop).await.is_none() {
                 return;
             }
+            // Rounds keep to their times: those that passed meanwhile are left out.
+            let passed = due.elapsed().as_nanos() / interval.as_nanos().max(1);
+            let passed = u32::try_from(passed).unwrap_or(u32::MAX - 1);
+            self.note_skipped(passed);
+            due += interval * (passed + 1);
         }
     }
 
-    fn note_skipped(&mut self, last: Option<Instant>, due: Instant) {
-        let Some(last) = last else {
-            return;
-        };
-        let passed = due.duration_since(last).as_nanos() / self.schedule.interval().as_nanos();
-        let skipped = u64::try_from(passed).unwrap_or(u64::MAX).saturating_sub(1);
-        self.skipped.add(skipped);
-        if skipped > 0 {
+    fn note_skipped(&self, rounds: u32) {
+        self.skipped.add(rounds.into());
+        if rounds > 0 {
             tracing::warn!(
-                receiver = %self.id, skipped,
+                receiver = %self.id, rounds,
                 "rounds of scraping were left out, as the one before was not over"
             );
         }
@@ -247,7 +244,7 @@ impl Controller {
             let Outcome::Refused(refusal) = outcome else {
                 return (!stop.is_asked()).then_some(());
             };
-            if self.told.is_none_or(|told| told.elapsed() > HOUR) {
+            if self.told.is_none_or(|told| told.elapsed() > QUIET) {
                 self.told = Some(Instant::now());
                 tracing::warn!(
                     receiver = %self.id, reason = %refusal.reason,
@@ -268,14 +265,8 @@ impl Controller {
     }
 }
 
-const HOUR: Duration = Duration::from_secs(3600);
-
 fn late(faults: &mut Faults, metrics: usize, limit: Duration) {
     faults.add("a scraper does not come back in time", metrics, || {
-        format!("not within {}", humantime(limit))
+        format!("not within {}s", limit.as_secs_f64())
     });
-}
-
-fn humantime(limit: Duration) -> String {
-    format!("{}s", limit.as_secs_f64())
 }

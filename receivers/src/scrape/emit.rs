@@ -1,7 +1,7 @@
 //! Writing the metrics that were chosen.
 
 use smallvec::SmallVec;
-use tidegate_pdata::compose::{Request, number_point};
+use tidegate_pdata::compose::{Request, Value, number_point};
 
 use super::choices::{Aggregation, Choice};
 use super::{Chosen, Metric, Table};
@@ -100,9 +100,37 @@ impl Number {
     }
 }
 
+/// The value of an attribute that is kept for a while.
+enum Kept {
+    Text(Box<str>),
+    Int(i64),
+}
+
+impl Kept {
+    fn new(value: Value<'_>) -> Self {
+        match value {
+            Value::Str(text) => Self::Text(text.into()),
+            Value::Int(number) => Self::Int(number),
+            // No scraper has others.
+            _ => Self::Text("".into()),
+        }
+    }
+
+    fn is(&self, value: Value<'_>) -> bool {
+        self.value() == value
+    }
+
+    fn value(&self) -> Value<'_> {
+        match self {
+            Self::Text(text) => Value::Str(text),
+            Self::Int(number) => Value::Int(*number),
+        }
+    }
+}
+
 /// Points that have been joined, as some of their attributes are left out.
 struct Group {
-    attributes: SmallVec<[Box<str>; 4]>,
+    attributes: SmallVec<[Kept; 4]>,
     value: Number,
     count: u32,
 }
@@ -121,17 +149,27 @@ impl Points<'_> {
     /// Adds a whole number; the attributes' values in the order of the table.
     pub(crate) fn int(&mut self, value: u64, attributes: &[&str]) {
         // As the Collector does: OTLP has signed numbers alone.
-        self.add(Number::Int(value as i64), attributes);
+        self.add_text(Number::Int(value as i64), attributes);
     }
 
     /// Adds a number; what is none, as a share of nothing, is left out.
     pub(crate) fn double(&mut self, value: f64, attributes: &[&str]) {
         if value.is_finite() {
-            self.add(Number::Double(value), attributes);
+            self.add_text(Number::Double(value), attributes);
         }
     }
 
-    fn add(&mut self, value: Number, attributes: &[&str]) {
+    /// Adds a whole number whose attributes are not all text.
+    pub(crate) fn int_of(&mut self, value: u64, attributes: &[Value<'_>]) {
+        self.add(Number::Int(value as i64), attributes);
+    }
+
+    fn add_text(&mut self, value: Number, attributes: &[&str]) {
+        let attributes = attributes.iter().map(|text| Value::Str(text));
+        self.add(value, &attributes.collect::<SmallVec<[Value<'_>; 5]>>());
+    }
+
+    fn add(&mut self, value: Number, attributes: &[Value<'_>]) {
         debug_assert_eq!(attributes.len(), self.metric.attributes.len());
         let Some(kept) = self.choice.kept else {
             let names = self.metric.attributes.iter().copied();
@@ -151,14 +189,17 @@ impl Points<'_> {
                 .map(|(_, value)| *value)
         };
         let how = self.choice.aggregation;
-        let same = |group: &&mut Group| group.attributes.iter().map(|one| &**one).eq(those());
+        let same = |group: &&mut Group| {
+            let kept = group.attributes.iter();
+            kept.zip(those()).all(|(kept, value)| kept.is(value))
+        };
         match self.groups.iter_mut().find(same) {
             Some(group) => {
                 group.value = group.value.join(value, how);
                 group.count += 1;
             }
             None => self.groups.push(Group {
-                attributes: those().map(Into::into).collect(),
+                attributes: those().map(Kept::new).collect(),
                 value,
                 count: 1,
             }),
@@ -175,7 +216,7 @@ impl Points<'_> {
             let names = self.metric.attributes.iter().enumerate();
             let names = names.filter(|(at, _)| kept & 1 << at != 0);
             let names = names.map(|(_, name)| *name);
-            let attributes = names.zip(group.attributes.iter().map(|value| &**value));
+            let attributes = names.zip(group.attributes.iter().map(Kept::value));
             write(self.request, (self.start, self.time), value, attributes);
         }
     }
@@ -185,7 +226,7 @@ fn write<'v>(
     request: &mut Request,
     (start, time): (u64, u64),
     value: Number,
-    attributes: impl Iterator<Item = (&'static str, &'v str)>,
+    attributes: impl Iterator<Item = (&'static str, Value<'v>)>,
 ) {
     request.point(|point| {
         point.fixed64(number_point::START_TIME, start);

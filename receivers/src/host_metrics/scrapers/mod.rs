@@ -6,6 +6,7 @@ pub(super) mod filesystem;
 pub(super) mod load;
 pub(super) mod memory;
 pub(super) mod network;
+pub(super) mod nfs;
 pub(super) mod paging;
 pub(super) mod processes;
 pub(super) mod system;

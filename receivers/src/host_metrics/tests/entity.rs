@@ -1,7 +1,6 @@
 //! The host as an entity, in pipelines of log records.
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
-use tidegate_pdata::Signal;
 
 use super::*;
 

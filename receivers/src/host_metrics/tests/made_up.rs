@@ -86,6 +86,17 @@ async fn network() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nfs() {
+    // It counts from when it was made.
+    let lines = lines("nfs: ").await;
+    let lines = lines.lines().map(|line| match line.split_once(" from ") {
+        Some((head, _)) => head,
+        None => line,
+    });
+    insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn paging() {
     let metrics = all(&["system.paging.utilization"]);
     insta::assert_snapshot!(lines(&format!("paging: {{metrics: {{{metrics}}}}}")).await);

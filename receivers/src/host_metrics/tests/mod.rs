@@ -19,6 +19,7 @@ use opentelemetry_proto::tonic::metrics::v1::{NumberDataPoint, metric::Data};
 use prost::Message;
 use tidegate_component::testing::{FakeDoor, read};
 use tidegate_component::{BuildContext, Receiver};
+use tidegate_pdata::Signal;
 
 use super::{Config, HostMetrics};
 
@@ -68,10 +69,9 @@ impl Rig {
     /// Starts a receiver.
     async fn run(mut receiver: HostMetrics, build: BuildContext) -> Self {
         let door = Arc::new(FakeDoor::default());
-        receiver
-            .start(door.receiver(build.id.clone()))
-            .await
-            .unwrap();
+        let mut cx = door.receiver(build.id.clone());
+        cx.intakes[Signal::Logs.index()] = None;
+        receiver.start(cx).await.unwrap();
         Self {
             receiver,
             door,
