@@ -17,6 +17,7 @@ mod ledger;
 pub mod memory;
 pub mod metrics;
 mod outbox;
+pub mod pattern;
 mod processor;
 mod receiver;
 pub mod status;

@@ -11,7 +11,6 @@ mod actions;
 mod literal;
 mod matching;
 mod number;
-mod pattern;
 
 use tidegate_component::{Entry, Processor};
 

@@ -7,7 +7,7 @@ use tidegate_component::BuildError;
 use super::{Action, Actions, Extract, Source, Verb, When};
 use crate::actions::context::ContextKey;
 use crate::literal::Literal;
-use crate::pattern;
+use tidegate_component::pattern;
 
 /// What is done to an attribute.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

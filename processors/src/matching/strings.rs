@@ -8,7 +8,7 @@ use tidegate_component::BuildError;
 use tidegate_pdata::view::AnyValue;
 
 use super::config::MatchType;
-use crate::pattern;
+use tidegate_component::pattern;
 
 /// Texts or patterns, of which one must match.
 pub(super) enum Strings {

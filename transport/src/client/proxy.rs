@@ -18,6 +18,8 @@ const MAX_ANSWER: usize = 8 << 10;
 /// What says which connections go through a proxy.
 #[derive(Debug)]
 pub(super) enum Proxies {
+    /// None, whatever the environment says.
+    None,
     /// `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`; never for this very machine.
     Environment(Box<Matcher>),
     /// One for all.
@@ -78,6 +80,7 @@ impl Proxies {
 
     pub(super) fn way(&self, uri: &Uri) -> Way {
         match self {
+            Self::None => Way::Straight,
             Self::One(proxy) => Way::Proxy(proxy.clone()),
             Self::Environment(_) if is_here(uri.host().unwrap_or_default()) => Way::Straight,
             Self::Environment(matcher) => matcher

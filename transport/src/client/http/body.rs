@@ -80,22 +80,24 @@ impl Body for Pieces {
     }
 }
 
-/// Reads a body up to `max` bytes; says whether that was all of it.
+/// Reads a body up to `max` bytes and as far as there is `room`; says whether that was all of it.
 ///
 /// # Errors
 /// When the body breaks off.
 pub(super) async fn read<B: Body<Data = Bytes> + Unpin>(
     mut body: B,
     max: usize,
+    room: &mut (dyn FnMut(usize) -> bool + Send),
 ) -> Result<(Bytes, bool), B::Error> {
     let mut whole = Read::default();
     while let Some(frame) = body.frame().await {
         let Ok(mut data) = frame?.into_data() else {
             continue;
         };
-        let room = max - whole.len();
-        let fits = data.len() <= room;
-        data.truncate(room);
+        let left = max - whole.len();
+        let fits = data.len() <= left;
+        data.truncate(left);
+        let fits = fits && room(whole.len() + data.len());
         whole.push(data);
         if !fits {
             return Ok((whole.bytes(), false));
@@ -155,9 +157,26 @@ mod tests {
             next: 0,
             left: 9,
         };
-        assert_eq!(read(body(), 100).await.unwrap(), ("abcdefghi".into(), true));
-        assert_eq!(read(body(), 9).await.unwrap(), ("abcdefghi".into(), true));
-        assert_eq!(read(body(), 7).await.unwrap(), ("abcdefg".into(), false));
-        assert_eq!(read(body(), 2).await.unwrap(), ("ab".into(), false));
+        assert_eq!(
+            read(body(), 100, &mut |_| true).await.unwrap(),
+            ("abcdefghi".into(), true)
+        );
+        assert_eq!(
+            read(body(), 9, &mut |_| true).await.unwrap(),
+            ("abcdefghi".into(), true)
+        );
+        assert_eq!(
+            read(body(), 7, &mut |_| true).await.unwrap(),
+            ("abcdefg".into(), false)
+        );
+        assert_eq!(
+            read(body(), 2, &mut |_| true).await.unwrap(),
+            ("ab".into(), false)
+        );
+        let mut room = |bytes| bytes < 6;
+        assert_eq!(
+            read(body(), 9, &mut room).await.unwrap(),
+            ("abcdef".into(), false)
+        );
     }
 }

@@ -88,6 +88,8 @@ impl HttpClient {
             cookies: self
                 .cookies
                 .is_some_and(|keys| keys.enabled.unwrap_or(true)),
+            redirections: true,
+            environment: true,
         })
     }
 }
@@ -107,9 +109,25 @@ pub struct HttpSettings {
     ping_after: Option<Duration>,
     ping_timeout: Duration,
     cookies: bool,
+    redirections: bool,
+    environment: bool,
 }
 
 impl HttpSettings {
+    /// Whether redirections are followed; they are unless told.
+    #[must_use]
+    pub const fn follow_redirections(mut self, follow: bool) -> Self {
+        self.redirections = follow;
+        self
+    }
+
+    /// Whether proxies of the environment count where the keys name none; they do unless told.
+    #[must_use]
+    pub const fn environment_proxies(mut self, count: bool) -> Self {
+        self.environment = count;
+        self
+    }
+
     /// Reads the files that `tls` names. Connects to nothing yet.
     ///
     /// `tls.insecure` has no say over a URL that begins with `https`, as in the original.
@@ -127,7 +145,8 @@ impl HttpSettings {
                 message: format!("proxy_url: {fault}"),
                 source: None,
             })?,
-            None => Proxies::environment(),
+            None if self.environment => Proxies::environment(),
+            None => Proxies::None,
         };
         let connector = Connector {
             identity,
@@ -143,6 +162,7 @@ impl HttpSettings {
             at_a_time: self.at_a_time.map(Semaphore::new),
             once: self.once,
             jar: self.cookies.then(Jar::default),
+            redirections: self.redirections,
         })
     }
 
@@ -175,6 +195,7 @@ pub struct HttpChannel {
     at_a_time: Option<Semaphore>,
     once: bool,
     jar: Option<Jar>,
+    redirections: bool,
 }
 
 impl fmt::Debug for HttpChannel {
@@ -244,7 +265,21 @@ impl HttpChannel {
     ///
     /// # Errors
     /// When no answer comes. A status that tells of an error is an answer.
-    pub async fn send(&self, mut call: Call, max: usize) -> Result<Answer, HttpError> {
+    pub async fn send(&self, call: Call, max: usize) -> Result<Answer, HttpError> {
+        self.send_within(call, max, &mut |_| true).await
+    }
+
+    /// Does as [`HttpChannel::send`] and asks for room as the answer grows: `room` hears how many
+    /// bytes there are, and where it says no the answer is incomplete.
+    ///
+    /// # Errors
+    /// When no answer comes. A status that tells of an error is an answer.
+    pub async fn send_within(
+        &self,
+        mut call: Call,
+        max: usize,
+        room: &mut (dyn FnMut(usize) -> bool + Send),
+    ) -> Result<Answer, HttpError> {
         let _turn = match &self.at_a_time {
             Some(turns) => turns.acquire().await.ok(),
             None => None,
@@ -253,11 +288,11 @@ impl HttpChannel {
         headers.extend(std::mem::take(&mut call.headers));
         call.headers = headers;
         for _ in 0..MAX_REDIRECTIONS {
-            let answer = self.send_once(&call, max).await?;
-            let Some(next) = redirected(&call, &answer) else {
-                return Ok(answer);
-            };
-            call = next;
+            let answer = self.send_once(&call, max, room).await?;
+            match redirected(&call, &answer) {
+                Some(next) if self.redirections => call = next,
+                _ => return Ok(answer),
+            }
         }
         Err(HttpError(format!(
             "the server redirects more than {MAX_REDIRECTIONS} times, last to {}",
@@ -265,7 +300,12 @@ impl HttpChannel {
         )))
     }
 
-    async fn send_once(&self, call: &Call, max: usize) -> Result<Answer, HttpError> {
+    async fn send_once(
+        &self,
+        call: &Call,
+        max: usize,
+        room: &mut (dyn FnMut(usize) -> bool + Send),
+    ) -> Result<Answer, HttpError> {
         let worker = self.workers.as_ref().and_then(Workers::current);
         let client = worker
             .and_then(|worker| self.clients.get(worker))
@@ -278,7 +318,7 @@ impl HttpChannel {
         if let Some(jar) = &self.jar {
             jar.keep(&call.uri, &head.headers, SystemTime::now());
         }
-        let (body, complete) = body::read(body, max)
+        let (body, complete) = body::read(body, max, room)
             .await
             .map_err(|error| HttpError(format!("the answer broke off: {}", chain(&error))))?;
         Ok(Answer {

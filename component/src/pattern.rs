@@ -8,12 +8,18 @@
 use regex::bytes::{Regex, RegexSet};
 
 /// Compiles a pattern; the error says why it is none.
-pub(crate) fn compile(pattern: &str) -> Result<Regex, String> {
+///
+/// # Errors
+/// When it is no regular expression, or one that is too large.
+pub fn compile(pattern: &str) -> Result<Regex, String> {
     Regex::new(&translated(pattern)).map_err(|error| fault(pattern, &error))
 }
 
 /// Compiles patterns of which one must match; the error names the one that is none.
-pub(crate) fn compile_set(patterns: &[String]) -> Result<RegexSet, String> {
+///
+/// # Errors
+/// When one is no regular expression, or they are too large together.
+pub fn compile_set(patterns: &[String]) -> Result<RegexSet, String> {
     for pattern in patterns {
         compile(pattern)?;
     }
