@@ -2,6 +2,7 @@
 
 pub mod host_metrics;
 pub mod otlp;
+pub mod prometheus;
 
 mod scrape;
 
@@ -11,4 +12,5 @@ use tidegate_component::{Entry, Receiver};
 pub static ALL: &[Entry<Box<dyn Receiver>>] = &[
     Entry::of::<host_metrics::Config>(),
     Entry::of::<otlp::Config>(),
+    Entry::of::<prometheus::Config>(),
 ];
