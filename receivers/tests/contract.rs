@@ -5,7 +5,7 @@ use std::net::TcpStream;
 
 use tidegate_component::testing::Contract;
 use tidegate_pdata::Signal;
-use tidegate_receivers::{ALL, host_metrics, otlp};
+use tidegate_receivers::{ALL, host_metrics, otlp, prometheus};
 
 #[test]
 fn otlp_keeps_to_it() {
@@ -100,6 +100,18 @@ async fn call(address: &str, signal: Signal, message: &[u8]) -> Option<String> {
         data.flow_control().release_capacity(length).ok()?;
     }
     status(&data.trailers().await.ok()??)
+}
+
+#[test]
+fn prometheus_keeps_to_it() {
+    let job =
+        "config: {scrape_configs: [{job_name: a, static_configs: [{targets: ['127.0.0.1:1']}]}]}";
+    let all = format!(
+        "{job}\ntrim_metric_suffixes: true\ntarget_allocator:\napi_server: {{enabled: false}}"
+    );
+    let all = [&*all];
+    let contract = Contract::<prometheus::Config>::new(job, &all);
+    contract.receiver(job, |_| job.to_owned());
 }
 
 #[test]

@@ -46,6 +46,7 @@ pub(in crate::prometheus) enum Names {
 #[serde(rename_all = "kebab-case")]
 pub(in crate::prometheus) enum Escaping {
     /// As they are, quoted.
+    #[serde(rename = "allow-utf-8")]
     AllowUtf8,
     /// With underscores in their place.
     Underscores,

@@ -74,7 +74,7 @@ pub(crate) fn open_metrics(value: f64) -> String {
     let scientific = format!("{value:e}");
     let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
-    if (-4..21).contains(&exponent) {
+    if (-4..6).contains(&exponent) {
         let plain = format!("{value}");
         return match plain.contains('.') {
             true => plain,
@@ -127,7 +127,8 @@ mod tests {
             (0.0001, "0.0001"),
             (0.00001, "1e-05"),
             (1e21, "1e+21"),
-            (1e6, "1000000.0"),
+            (1e6, "1e+06"),
+            (250_000.0, "250000.0"),
             (-0.5, "-0.5"),
             (f64::INFINITY, "+Inf"),
         ] {

@@ -222,9 +222,11 @@ impl<'p> Reader<'p> {
                 false => Err(self.scan.fault(Fault::AfterEnd)),
             };
         }
+        // A comment that ends with one of these words is no more than a comment.
+        let goes_on = self.strict || matches!(self.scan.peek(), Some(b' ' | b'\t'));
         let keyword = match keyword {
-            "TYPE" => "TYPE",
-            "HELP" => "HELP",
+            "TYPE" if goes_on => "TYPE",
+            "HELP" if goes_on => "HELP",
             "UNIT" if self.strict => "UNIT",
             _ if self.strict => return Err(self.scan.fault_at(start, Fault::Comment)),
             _ => {
@@ -264,12 +266,13 @@ impl<'p> Reader<'p> {
             _ if rest.starts_with([' ', '\t']) || rest.is_empty() => rest.trim_matches([' ', '\t']),
             _ => return Err(self.scan.fault_at(behind, Fault::MetadataText(keyword))),
         };
+        let at = behind + usize::from(!rest.is_empty());
         match keyword {
             "TYPE" => match self.type_of(text) {
                 Some(kind) => Ok(Entry::Type(name, kind)),
                 None => {
                     let fault = Fault::Type(excerpt(text), self.strict);
-                    Err(self.scan.fault_at(behind + 1, fault))
+                    Err(self.scan.fault_at(at, fault))
                 }
             },
             "HELP" => Ok(Entry::Help(name, free(text, self.strict))),
@@ -283,7 +286,7 @@ impl<'p> Reader<'p> {
                         unit: excerpt(text),
                         name: excerpt(&whole),
                     };
-                    return Err(self.scan.fault_at(behind + 1, fault));
+                    return Err(self.scan.fault_at(at, fault));
                 }
                 Ok(Entry::Unit(name, free(text, true)))
             }

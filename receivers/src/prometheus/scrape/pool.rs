@@ -97,16 +97,22 @@ impl Keeper {
         mut come: mpsc::Receiver<(usize, Vec<Group>)>,
         _alive: mpsc::Sender<()>,
     ) {
+        let shared = Arc::clone(&self.shared);
+        let stopped = shared.stopped();
+        tokio::pin!(stopped);
+        // Sources that have said all they know are gone, and their targets stay.
+        let mut more = true;
         loop {
-            let update = tokio::select! {
-                update = come.recv() => update,
-                () = self.shared.stopped() => None,
-            };
-            let Some((source, groups)) = update else {
-                break;
-            };
-            self.sources.insert(source, groups);
-            self.sync();
+            tokio::select! {
+                update = come.recv(), if more => match update {
+                    Some((source, groups)) => {
+                        self.sources.insert(source, groups);
+                        self.sync();
+                    }
+                    None => more = false,
+                },
+                () = &mut stopped => break,
+            }
         }
         self.shared
             .meters

@@ -73,7 +73,7 @@ fn each_rule_of_the_text_format_is_told() {
             ),
             ("# TYPE a foo\n", "line 1, column 10: `foo` is no type"),
             ("# TYPE a info\n", "line 1, column 10: `info` is no type"),
-            ("# TYPE a\n", "line 1, column 10: `` is no type"),
+            ("# TYPE a\n", "line 1, column 9: `` is no type"),
             (
                 "# HELP a{} x\n",
                 "line 1, column 9: a space and the text belong",
@@ -131,7 +131,7 @@ fn each_rule_of_open_metrics_is_told() {
                 "line 1, column 17: the unit",
             ),
             (" a 1\n# EOF\n", "line 1, column 1: a line begins"),
-            ("a  1\n# EOF\n", "line 1, column 3: a value is missing"),
+            ("a  1\n# EOF\n", "line 1, column 2: a value is missing"),
             ("a\t1\n# EOF\n", "line 1, column 2: a value is missing"),
             (
                 "a {b=\"c\"} 1\n# EOF\n",
@@ -149,8 +149,8 @@ fn each_rule_of_open_metrics_is_told() {
                 "a 1 NaN\n# EOF\n",
                 "line 1, column 5: `NaN` is no timestamp: seconds",
             ),
-            ("a 1 2 3\n# EOF\n", "line 1, column 6: an exemplar begins"),
-            ("a 1 \n# EOF\n", "line 1, column 4: an exemplar begins"),
+            ("a 1 2 3\n# EOF\n", "line 1, column 7: an exemplar begins"),
+            ("a 1 \n# EOF\n", "line 1, column 5: an exemplar begins"),
             ("a 1 # x\n# EOF\n", "line 1, column 5: an exemplar begins"),
             ("a 1 # {}\n# EOF\n", "line 1, column 9: a value is missing"),
             (

@@ -125,6 +125,19 @@ fn meant(sample: &Written, open: bool) -> Told {
     }
 }
 
+#[test]
+fn nothing_that_was_kept_makes_a_reader_panic() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/corpus/exposition");
+    let mut read = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        for format in [Format::Text, Format::OpenMetrics, Format::Protobuf] {
+            read += usize::from(read_all(format, &bytes[1..]).is_ok());
+        }
+    }
+    assert!(read > 2, "{read} pages are whole");
+}
+
 proptest! {
     #[test]
     fn what_is_written_is_read(
