@@ -15,7 +15,7 @@ fuzz_target!(|bytes: &[u8]| {
     };
     let native = first & 4 != 0;
     if let Ok(mut page) = Page::new(format, page, Bounds::default(), native, true) {
-        while let Ok(Some(_)) = page.next() {
+        while let Ok(Some(_)) = page.next_entry() {
             for example in page.exemplars() {
                 for (name, value) in page.labels_of(example) {
                     let _ = (name.to_cow(), value.to_cow());

@@ -84,7 +84,7 @@ fn read(format: Format, bytes: &[u8]) -> (usize, f64) {
     let mut page = page.unwrap_or_else(|fault| panic!("{fault}"));
     let (mut labels, mut sum) = (0, 0.0);
     loop {
-        match page.next() {
+        match page.next_entry() {
             Ok(Some(Entry::Sample(sample))) => {
                 labels += page.labels().len();
                 sum += sample.value;

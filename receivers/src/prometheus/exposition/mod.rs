@@ -257,7 +257,7 @@ impl<'p> Page<'p> {
     /// # Errors
     /// When the page breaks a rule of its format.
     #[inline]
-    pub fn next(&mut self) -> Result<Option<Entry<'p>>, ParseError> {
+    pub fn next_entry(&mut self) -> Result<Option<Entry<'p>>, ParseError> {
         match &mut self.reader {
             Reader::Text(reader) => reader.next(&mut self.scratch),
             Reader::Protobuf(reader) => reader.next(&mut self.scratch),

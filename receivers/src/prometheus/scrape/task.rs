@@ -283,7 +283,7 @@ async fn read<'p>(
     );
     let mut page = page.map_err(|fault| fault.to_string())?;
     let mut turn = AT_A_TIME;
-    while let Some(entry) = page.next().map_err(|fault| fault.to_string())? {
+    while let Some(entry) = page.next_entry().map_err(|fault| fault.to_string())? {
         build
             .entry(&page, entry)
             .map_err(|fault| fault.to_string())?;

@@ -61,7 +61,7 @@ fn read<'p>(build: &mut Build<'_, 'p>, format: Format, page: &'p [u8]) -> Result
     let (native, classic) = (build.job.native, build.job.classic);
     let page = Page::new(format, page, Bounds::default(), native, classic);
     let mut page = page.map_err(|fault| fault.to_string())?;
-    while let Some(entry) = page.next().map_err(|fault| fault.to_string())? {
+    while let Some(entry) = page.next_entry().map_err(|fault| fault.to_string())? {
         build
             .entry(&page, entry)
             .map_err(|fault| fault.to_string())?;

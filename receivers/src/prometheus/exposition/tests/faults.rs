@@ -195,7 +195,7 @@ fn bounds_hold() {
     ] {
         let mut read = Page::new(Format::Text, page.as_bytes(), bounds, false, false).unwrap();
         let error = loop {
-            match read.next() {
+            match read.next_entry() {
                 Ok(Some(_)) => {}
                 Ok(None) => panic!("{page} is read"),
                 Err(error) => break error,

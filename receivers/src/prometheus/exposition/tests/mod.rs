@@ -76,7 +76,7 @@ fn read_with(
     let mut page = Page::new(format, bytes, Bounds::default(), native, classic)?;
     let mut said = Vec::new();
     let text = |text: Text<'_>| text.to_cow().into_owned();
-    while let Some(entry) = page.next()? {
+    while let Some(entry) = page.next_entry()? {
         said.push(match entry {
             Entry::Type(name, kind) => Said::Type(text(name), kind),
             Entry::Help(name, help) => Said::Help(text(name), text(help)),
@@ -85,7 +85,7 @@ fn read_with(
             Entry::Native(sample, native) => Said::Native(told(&page, &sample), *native),
         });
     }
-    assert_eq!(page.next()?, None, "a page ends once");
+    assert_eq!(page.next_entry()?, None, "a page ends once");
     Ok(said)
 }
 
