@@ -10,7 +10,7 @@ use tidegate_pdata::{Budget, Signal, Signals};
 
 use crate::connector::Route;
 use crate::metrics::{Counter, Metrics};
-use crate::{Gates, Promise, Reason, Reasons};
+use crate::{Gates, Promise, Reason, Reasons, Storages};
 
 /// A value that one component's instances share over workers and pipelines.
 ///
@@ -63,6 +63,8 @@ pub struct BuildContext {
     pub promise: Promise,
     /// The pipelines that a connector feeds.
     pub routes: Vec<Route>,
+    /// The storages of the service, by name.
+    pub storages: Storages,
     /// Has the instance flushed soon on the worker that owns it; may be woken from any thread.
     pub waker: Waker,
 }
@@ -86,6 +88,7 @@ impl BuildContext {
             gates: Gates::default(),
             promise: Promise::Memory,
             routes: Vec::new(),
+            storages: Storages::default(),
             waker: Waker::noop().clone(),
             id,
         }

@@ -41,7 +41,7 @@ pub use items::Items;
 pub use outbox::{Outbox, Reason, Reasons};
 pub use processor::{Partition, Processor};
 pub use receiver::{Receiver, ReceiverContext};
-pub use storage::Storage;
+pub use storage::{Notes, Storage, Storages};
 pub use workers::{Task, WorkerPool, Workers};
 
 pub use async_trait::async_trait;

@@ -14,6 +14,7 @@ use crate::error::OpenError;
 use crate::load::load;
 use crate::log::{Claim, Log};
 use crate::names::{from_directory, to_directory};
+use crate::notes::{NOTES, Notes};
 use crate::options::Options;
 use crate::quarantine::QUARANTINE;
 use crate::state::{Directory, LogState};
@@ -41,6 +42,8 @@ pub struct Journal {
     directory: Arc<Directory>,
     /// Logs that were opened, by name; their number gives each its index.
     opened: Mutex<HashMap<String, Opened>>,
+    /// Notes that were opened, by name; alive as long as somebody has them.
+    noted: Mutex<HashMap<String, Weak<()>>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -115,6 +118,7 @@ impl Journal {
         let journal = Self {
             directory: Arc::new(directory),
             opened: Mutex::default(),
+            noted: Mutex::default(),
             thread: None,
         };
         for stored in journal.stored()? {
@@ -160,6 +164,34 @@ impl Journal {
             log: Arc::clone(&state),
         });
         Ok(Log::new(&state, claim))
+    }
+
+    /// Opens notes of a name, or begins them.
+    ///
+    /// # Errors
+    ///
+    /// When they are open already, the name makes no file name, or the file system says no.
+    pub fn notes(&self, name: &str) -> Result<Notes, OpenError> {
+        let fault = || OpenError::Name {
+            name: name.to_owned(),
+        };
+        let file = to_directory(name).ok_or_else(fault)?;
+        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        if noted
+            .get(name)
+            .is_some_and(|claim| claim.strong_count() > 0)
+        {
+            return Err(OpenError::Claimed {
+                name: name.to_owned(),
+            });
+        }
+        let folder = self.directory.path.join(NOTES);
+        let disk = Arc::clone(&self.directory.disk);
+        disk.create_directory(&folder)
+            .map_err(OpenError::io("make the directory", &folder))?;
+        let claim = Arc::new(());
+        noted.insert(name.to_owned(), Arc::downgrade(&claim));
+        Notes::open(disk, folder.join(format!("{file}.notes")), claim)
     }
 
     /// Logs that are on disk and that nobody has opened: those of exporters that were removed.

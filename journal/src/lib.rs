@@ -9,6 +9,7 @@
 //! signal. Records go in as parts of bytes and come back as the same bytes; what they mean is
 //! their owner's business. A record that was told durable and not marked comes back after
 //! whatever crash, each once per replay; a mark that a crash takes lets its record come again.
+//! Beside the logs it keeps [`Notes`]: small values under names.
 //! `docs/disk-queue.md` has the format of the files and the rules.
 
 mod bits;
@@ -27,6 +28,7 @@ mod load;
 mod log;
 mod marks;
 mod names;
+mod notes;
 mod options;
 mod quarantine;
 mod rewrite;
@@ -48,5 +50,6 @@ pub use flights::Flight;
 pub use inspect::{Inspector, LogReport, Met, Quarantined};
 pub use journal::{Journal, Stored};
 pub use log::{Done, Draft, Extent, Kept, Log, Record};
+pub use notes::{Change, Notes};
 pub use options::{Fsync, MAX_RECORD, MAX_SEGMENT, MIN_SEGMENT, Options};
 pub use tally::Counts;

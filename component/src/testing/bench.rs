@@ -1,14 +1,17 @@
 //! A bench on which one processor or connector runs alone, its account kept as the engine does.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tidegate_document::ComponentId;
 use tidegate_pdata::{Batch, Context, Outcome, Payload, Pending, Receipt, Signal, canonical_items};
 use tokio::time::Instant;
 
-use super::read;
-use crate::{BuildContext, ComponentConfig, Connector, Outbox, Processor, Promise, Route, Routes};
+use super::{FakeStorage, read};
+use crate::{
+    BuildContext, ComponentConfig, Connector, Outbox, Processor, Promise, Route, Routes, Storages,
+};
 
 /// Lies past every deadline.
 const NEVER: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
@@ -428,11 +431,16 @@ pub(super) fn routes(feeds: &[Signal]) -> Vec<Route> {
     feeds.iter().enumerate().map(route).collect()
 }
 
-/// What a component of a type is built with, alone.
+fn storage_id() -> ComponentId {
+    "file_storage".parse().expect("it is a name")
+}
+
+/// What a component of a type is built with, alone but for a storage that can be named.
 pub(super) fn context<C: ComponentConfig>(kind: &'static str, signal: Signal) -> BuildContext {
     let id: ComponentId = C::TYPE.parse().expect("a type is a name");
     BuildContext {
         signal: Some(signal),
+        storages: Storages::new(vec![(storage_id(), Some(Arc::new(FakeStorage)))]),
         ..BuildContext::detached(kind, id)
     }
 }

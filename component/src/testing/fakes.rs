@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use tidegate_document::ComponentId;
+use tidegate_journal::{Log, Stored};
 use tidegate_pdata::{
     Batch, Budget, Context, Outcome, Payload, Pending, Refusal, Reservation, Signal,
 };
@@ -14,7 +15,7 @@ use tokio::time::Instant;
 use crate::status::{LedgerRow, Phase, PipelineStatus, StatusSource};
 use crate::{
     Admission, Delivered, ExportError, Exporter, Intake, IntakePort, Offered, Promise,
-    ReceiverContext, Shut, Task, WorkerPool, Workers,
+    ReceiverContext, Shut, StartError, Storage, Task, WorkerPool, Workers,
 };
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -303,6 +304,31 @@ impl IntakePort for Port {
         lock(&self.0.transports).push(transport);
         Arc::new(Self(Arc::clone(&self.0)))
     }
+}
+
+/// A storage that can be named and keeps nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FakeStorage;
+
+impl Storage for FakeStorage {
+    fn promise(&self) -> Promise {
+        Promise::Memory
+    }
+
+    fn max_age(&self) -> Option<std::time::Duration> {
+        None
+    }
+
+    fn log(&self, name: &str) -> Result<Log, StartError> {
+        let message = format!("cannot open the log {name:?}");
+        Err(StartError::new(message, "this storage keeps nothing"))
+    }
+
+    fn unclaimed(&self) -> Result<Vec<Stored>, StartError> {
+        Ok(Vec::new())
+    }
+
+    fn flush(&self) {}
 }
 
 /// A process that runs and has no pipelines, as extensions see it.

@@ -19,6 +19,6 @@ mod tests;
 
 pub use bench::{ConnectorBench, ProcessorBench};
 pub use contract::Contract;
-pub use fakes::{FakeDoor, FakePeer, HereWorkers, IdleStatus, unavailable};
+pub use fakes::{FakeDoor, FakePeer, FakeStorage, HereWorkers, IdleStatus, unavailable};
 pub use payloads::{hostile, odd, realistic};
 pub use read::{findings, read};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tidegate_component::{
-    AnyExporter, BuildContext, BuildError, ComponentId, Extension, Promise, Shared, Storage,
+    AnyExporter, BuildContext, BuildError, ComponentId, Promise, Shared, Storage, Storages,
 };
 use tidegate_config::Kind;
 use tidegate_pdata::{Signal, Signals};
@@ -25,7 +25,7 @@ pub(super) struct Ends {
 impl Ends {
     pub(super) fn build(
         parts: &Parts,
-        extensions: &[(ComponentId, Arc<dyn Extension>)],
+        storages: &Storages,
         around: &Surroundings,
         faults: &mut Vec<Fault>,
     ) -> Self {
@@ -45,7 +45,7 @@ impl Ends {
                     continue;
                 }
             };
-            let storage = match storage(part, extensions) {
+            let storage = match storage(part, storages) {
                 Ok(storage) => storage,
                 Err(error) => {
                     faults.push(fault(id, error));
@@ -180,24 +180,13 @@ struct Common<'a> {
 /// The storage that an exporter's queue is to stand on.
 fn storage(
     part: &ExporterPart,
-    extensions: &[(ComponentId, Arc<dyn Extension>)],
+    storages: &Storages,
 ) -> Result<Option<Arc<dyn Storage>>, BuildError> {
     let queue = part.keys.sending_queue.as_ref();
     let queue = queue.filter(|queue| queue.enabled != Some(false));
-    let Some(wanted) = queue.and_then(|queue| queue.storage.as_ref()) else {
-        return Ok(None);
-    };
-    let at = "sending_queue::storage";
-    let Some((_, extension)) = extensions.iter().find(|(id, _)| id == wanted) else {
-        let message = format!("there is no extension `{wanted}` in the service");
-        let remedy = "define it under `extensions` and name it in `service::extensions`";
-        return Err(BuildError::at(at, message).remedy(remedy));
-    };
-    let storage = extension.storage();
-    storage.map(Some).ok_or_else(|| {
-        let message = format!("the extension `{wanted}` stores nothing");
-        BuildError::at(at, message).remedy("name a `file_storage`")
-    })
+    let wanted = queue.and_then(|queue| queue.storage.as_ref());
+    let storage = wanted.map(|wanted| storages.named(wanted, "sending_queue::storage"));
+    storage.transpose()
 }
 
 fn fault(id: &ComponentId, error: BuildError) -> Fault {

@@ -18,7 +18,7 @@ use std::task::Waker;
 use tidegate_component::metrics::{Metrics, Registry as MetricsRegistry};
 use tidegate_component::{
     AnyExporter, BuildContext, BuildError, ComponentId, Extension, Factory, Gates, Promise,
-    Reasons, Receiver, Shared, Workers,
+    Reasons, Receiver, Shared, Storages, Workers,
 };
 use tidegate_config::Kind;
 use tidegate_pdata::{Budget, Signal, Signals};
@@ -83,9 +83,11 @@ impl Trial {
             around,
             &mut faults,
         );
-        let ends = Ends::build(parts, &extensions, around, &mut faults);
+        let storages = extensions.iter().map(|(id, it)| (id.clone(), it.storage()));
+        let storages = Storages::new(storages.collect());
+        let ends = Ends::build(parts, &storages, around, &mut faults);
         let plans = nodes::plan(parts, &order, &ends, around, &mut faults);
-        let receivers = build_all(Kind::Receiver, &parts.receivers, around, &mut faults);
+        let receivers = receivers(parts, &storages, around, &mut faults);
         Self {
             order,
             ends,
@@ -140,6 +142,31 @@ pub(crate) fn wire(parts: &Parts, around: &Surroundings) -> Result<Wired, Vec<Fa
     })
 }
 
+/// Builds the receivers, which may keep their places in a storage.
+fn receivers(
+    parts: &Parts,
+    storages: &Storages,
+    around: &Surroundings,
+    faults: &mut Vec<Fault>,
+) -> Vec<(ComponentId, Box<dyn Receiver>)> {
+    let mut built = Vec::new();
+    for (id, factory) in &parts.receivers {
+        let context = BuildContext {
+            storages: storages.clone(),
+            ..context(Kind::Receiver, id, around)
+        };
+        match factory.build(&context) {
+            Ok(receiver) => built.push((id.clone(), receiver)),
+            Err(error) => faults.push(Fault {
+                kind: Kind::Receiver,
+                id: id.clone(),
+                error,
+            }),
+        }
+    }
+    built
+}
+
 /// Builds one instance of each component of a kind.
 fn build_all<'a, T: 'a>(
     kind: Kind,
@@ -178,6 +205,7 @@ fn context(kind: Kind, id: &ComponentId, around: &Surroundings) -> BuildContext 
         gates: Gates::default(),
         promise: Promise::Memory,
         routes: Vec::new(),
+        storages: Storages::default(),
         waker: Waker::noop().clone(),
     }
 }

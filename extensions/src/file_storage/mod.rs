@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tidegate_component::{
-    BuildContext, Extension, ExtensionContext, Promise, StartError, Storage, async_trait,
+    BuildContext, Extension, ExtensionContext, Notes, Promise, StartError, Storage, async_trait,
 };
 use tidegate_journal::{Fsync, Journal, Log, OpenError, Options, Stored};
 use tokio::time::Instant;
@@ -132,6 +132,11 @@ impl Storage for Directory {
     fn log(&self, name: &str) -> Result<Log, StartError> {
         let log = self.running()?.log(name);
         log.map_err(|error| StartError::new(format!("cannot open the log {name:?}"), error))
+    }
+
+    fn notes(&self, name: &str) -> Result<Notes, StartError> {
+        let notes = self.running()?.notes(name);
+        notes.map_err(|error| StartError::new(format!("cannot open the notes {name:?}"), error))
     }
 
     fn unclaimed(&self) -> Result<Vec<Stored>, StartError> {
