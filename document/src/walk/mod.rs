@@ -156,6 +156,9 @@ impl<'s> Walker<'s, '_> {
             }
         }
         if let Some((faults, clean, scratch)) = best {
+            if faults > 0 && self.unknown_tag(several, node, path) {
+                return node.clone();
+            }
             if faults > 0 && self.unknown_variant(several, node, path) {
                 return node.clone();
             }
@@ -175,6 +178,43 @@ impl<'s> Walker<'s, '_> {
             let given = node.get(name).and_then(Node::as_str);
             matches!((fixed, given), (Some(fixed), Some(given)) if fixed.len() == 1 && fixed[0] != given)
         }).count()
+    }
+
+    /// Reports a tag that names no variant, where each branch has a property with one value of its own.
+    fn unknown_tag(&mut self, several: &[&'s Json], node: &Node, path: &str) -> bool {
+        let tags = |branch: &'s Json| {
+            let properties = resolve(self.root, branch).get("properties");
+            let properties = properties.and_then(Json::as_object).into_iter().flatten();
+            properties.filter_map(|(name, property)| match choices(self.root, property)?[..] {
+                [only] => Some((name.as_str(), only)),
+                _ => None,
+            })
+        };
+        let Some((name, _)) = several.first().and_then(|branch| tags(branch).next()) else {
+            return false;
+        };
+        let known: Option<Vec<&str>> = several
+            .iter()
+            .map(|branch| {
+                let mut own = tags(branch).filter(|(tag, _)| *tag == name);
+                own.next().map(|(_, value)| value)
+            })
+            .collect();
+        let (Some(known), Some(given)) = (known, node.get(name)) else {
+            return false;
+        };
+        let Some(text) = given.as_str().filter(|text| !known.contains(text)) else {
+            return false;
+        };
+        let help = crate::did_you_mean(text, known.iter().copied())
+            .unwrap_or_else(|| format!("write one of: {}", known.join(", ")));
+        self.found.push(
+            Diagnostic::error(Kind::InvalidValue, format!("there is no {name} `{text}`"))
+                .path(join(path, name))
+                .at(given.span)
+                .help(help),
+        );
+        true
     }
 
     /// Reports a key that names no variant, where each branch is a mapping of one required key.
