@@ -1,16 +1,22 @@
 //! Receivers: what brings telemetry in.
 
+pub mod file_log;
 pub mod host_metrics;
 pub mod otlp;
 pub mod prometheus;
 
 mod scrape;
 
+mod files;
+mod operators;
+
 use tidegate_component::{Entry, Receiver};
 
 /// Every receiver.
-pub static ALL: &[Entry<Box<dyn Receiver>>] = &[
+    &[Entry::of::<file_log::Config>(), Entry::of::<otlp::Config>()];
     Entry::of::<host_metrics::Config>(),
     Entry::of::<otlp::Config>(),
     Entry::of::<prometheus::Config>(),
 ];
+pub static ALL: &[Entry<Box<dyn Receiver>>] =
+pub static ALL: &[Entry<Box<dyn Receiver>>] = &[

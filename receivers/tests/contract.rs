@@ -5,7 +5,7 @@ use std::net::TcpStream;
 
 use tidegate_component::testing::Contract;
 use tidegate_pdata::Signal;
-use tidegate_receivers::{ALL, host_metrics, otlp, prometheus};
+use tidegate_receivers::{ALL, file_log, host_metrics, otlp, prometheus};
 
 #[test]
 fn otlp_keeps_to_it() {
@@ -112,6 +112,53 @@ fn prometheus_keeps_to_it() {
     let all = [&*all];
     let contract = Contract::<prometheus::Config>::new(job, &all);
     contract.receiver(job, |_| job.to_owned());
+fn file_log_keeps_to_it() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let pattern = folder.path().join("*.log").display().to_string();
+    let minimal = format!("include: ['{pattern}']");
+    let full = format!(
+        "
+include: ['{pattern}']
+exclude: [/var/log/own.log]
+exclude_older_than: 24h
+start_at: beginning
+poll_interval: 100ms
+fingerprint_size: 1kb
+initial_buffer_size: 16KiB
+max_log_size: 1MiB
+max_concurrent_files: 100
+max_batches: 1
+force_flush_period: 1s
+encoding: utf-16le
+preserve_leading_whitespaces: true
+preserve_trailing_whitespaces: true
+compression: auto
+include_file_name: false
+include_file_path: true
+include_file_name_resolved: true
+include_file_path_resolved: true
+include_file_owner_name: true
+include_file_owner_group_name: true
+include_file_record_number: true
+include_file_record_offset: true
+delete_after_read: true
+acquire_fs_lock: true
+polls_to_archive: 10
+operators: [{{type: json_parser}}]
+attributes: {{env: prod}}
+resource: {{service.name: shop}}
+retry_on_failure: {{enabled: true, initial_interval: 1s, max_interval: 10s, max_elapsed_time: 5m}}
+header: {{pattern: '^#', metadata_operators: [{{type: regex_parser, regex: '(?P<a>.)'}}]}}
+"
+    let lines = format!(
+        "
+include: ['{pattern}']
+multiline: {{line_end_pattern: ';', omit_pattern: true}}
+ordering_criteria: {{regex: '(?P<n>.)', top_n: 2, group_by: '(.)', sort_by: [{{sort_type: numeric, regex_key: n}}]}}
+storage: file_storage
+"
+    let full = [full.as_str(), lines.as_str()];
+    Contract::<file_log::Config>::new(&minimal, &full).receiver(&minimal, ToOwned::to_owned);
 }
 
 #[test]
