@@ -2,6 +2,7 @@
 
 pub mod file_log;
 pub mod host_metrics;
+pub mod nop;
 pub mod otlp;
 pub mod prometheus;
 
@@ -14,6 +15,7 @@ use tidegate_component::{Entry, Receiver};
 
 /// Every receiver.
     &[Entry::of::<file_log::Config>(), Entry::of::<otlp::Config>()];
+    &[Entry::of::<nop::Config>(), Entry::of::<otlp::Config>()];
     Entry::of::<host_metrics::Config>(),
     Entry::of::<otlp::Config>(),
     Entry::of::<prometheus::Config>(),

@@ -6,6 +6,12 @@ use std::net::TcpStream;
 use tidegate_component::testing::Contract;
 use tidegate_pdata::Signal;
 use tidegate_receivers::{ALL, file_log, host_metrics, otlp, prometheus};
+use tidegate_receivers::{ALL, nop, otlp};
+
+#[test]
+fn nop_keeps_to_it() {
+    Contract::<nop::Config>::new("{}", &[]).receiver("{}", |_| "{}".to_owned());
+}
 
 #[test]
 fn otlp_keeps_to_it() {
