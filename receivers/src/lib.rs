@@ -1,15 +1,17 @@
 //! Receivers: what brings telemetry in.
 
+
+mod doors;
+mod files;
+mod operators;
+mod scrape;
+mod servers;
+mod web;
 pub mod file_log;
 pub mod host_metrics;
 pub mod nop;
 pub mod otlp;
 pub mod prometheus;
-
-mod scrape;
-
-mod files;
-mod operators;
 
 use tidegate_component::{Entry, Receiver};
 

@@ -1,13 +1,15 @@
 //! The keys of `otlp`.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use tidegate_component::{BuildContext, BuildError, ComponentConfig, Receiver, Stability};
 use tidegate_pdata::Signal;
 use tidegate_transport::server::config::{GrpcServer, HttpServer};
 
 use super::Otlp;
 use super::http::HttpSettings;
+use crate::servers::present;
+use crate::web::Web;
 
 const GRPC: &str = "protocols::grpc";
 const HTTP: &str = "protocols::http";
@@ -30,15 +32,6 @@ pub(super) struct Protocols {
     /// OTLP over HTTP, in protobuf and JSON, on `localhost:4318` unless told.
     #[serde(deserialize_with = "present")]
     http: Option<HttpProtocol>,
-}
-
-/// A key without a value is there all the same.
-fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de> + Default,
-{
-    Option::deserialize(deserializer).map(|keys| Some(keys.unwrap_or_default()))
 }
 
 tidegate_document::layered! {
@@ -156,12 +149,7 @@ impl HttpSettings {
     fn new(keys: &HttpProtocol, path: &str) -> Result<Self, BuildError> {
         Ok(Self {
             paths: keys.paths.absolute()?,
-            max_body: keys.server.max_body(),
-            pace: keys.server.pace(),
-            encodings: keys.server.encodings(path)?,
-            cors: keys.server.cors(path)?,
-            response_headers: keys.server.response_headers(path)?,
-            include_metadata: keys.server.include_metadata,
+            web: Web::new(&keys.server, path)?,
         })
     }
 }

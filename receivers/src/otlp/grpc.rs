@@ -10,19 +10,19 @@ use tidegate_transport::grpc::Status;
 use tidegate_transport::server::{Call, Peer, Unary};
 use tokio::time::Instant;
 
-use super::export::{Export, context};
 use super::reply::ACCEPTED;
+use crate::doors::{Doors, context};
 
 /// The calls of the export services.
 pub(super) struct Calls {
-    export: Export,
+    doors: Doors,
     include_metadata: bool,
 }
 
 impl Calls {
-    pub(super) const fn new(export: Export, include_metadata: bool) -> Self {
+    pub(super) const fn new(doors: Doors, include_metadata: bool) -> Self {
         Self {
-            export,
+            doors,
             include_metadata,
         }
     }
@@ -38,11 +38,11 @@ impl Unary for Calls {
             "/opentelemetry.proto.collector.logs.v1.LogsService/Export" => Signal::Logs,
             _ => return None,
         };
-        self.export.takes(signal).then_some(signal)
+        self.doors.takes(signal).then_some(signal)
     }
 
     fn greet(&self, address: Option<SocketAddr>) -> Context {
-        self.export.greet(address)
+        self.doors.greet(address)
     }
 
     fn sender(&self, peer: &Peer, headers: &HeaderMap, authority: Option<&Authority>) -> Context {
@@ -60,11 +60,11 @@ impl Unary for Calls {
         sender: &Context,
         until: Option<Instant>,
     ) -> Result<Reservation, Refusal> {
-        self.export.admit(signal, bytes, sender, until).await
+        self.doors.admit(signal, bytes, sender, until).await
     }
 
     async fn call(&self, call: Call<Signal>) -> Result<Bytes, Status> {
-        self.export
+        self.doors
             .deliver(
                 call.method,
                 call.message,
@@ -77,6 +77,6 @@ impl Unary for Calls {
     }
 
     fn failed(&self, signal: Option<Signal>, status: &Status) {
-        self.export.failed(signal, status);
+        self.doors.failed(signal, status);
     }
 }

@@ -4,7 +4,6 @@
 //! buffer, let the door check it, hand it to the pipelines and answer with what became of it.
 
 mod config;
-mod export;
 mod grpc;
 mod http;
 mod reply;
@@ -15,11 +14,12 @@ mod tests;
 use tidegate_component::metrics::Metrics;
 use tidegate_component::{Receiver, ReceiverContext, StartError, async_trait};
 use tidegate_transport::server::config::Prepared;
-use tidegate_transport::server::{Grpc, ListenError, Pace, Server, Service};
+use tidegate_transport::server::{Grpc, Pace, Server};
 
 pub use config::Config;
 
-use export::Export;
+use crate::doors::Doors;
+use crate::servers::listen;
 use grpc::Calls;
 use http::{Http, HttpSettings};
 
@@ -48,36 +48,20 @@ impl Otlp {
 
     async fn serve(&mut self, cx: &ReceiverContext) -> Result<(), StartError> {
         if let Some((prepared, max_message, include_metadata)) = &self.grpc {
-            let export = Export::new(cx, "grpc", &self.metrics);
-            let calls = Calls::new(export, *include_metadata);
+            let doors = Doors::new(cx, "grpc", &self.metrics);
+            let calls = Calls::new(doors, *include_metadata);
             let service = Grpc::new(calls, *max_message, Pace::default());
             self.running
                 .push(listen(prepared, service, cx, "grpc").await?);
         }
         if let Some((prepared, settings)) = &self.http {
-            let export = Export::new(cx, "http", &self.metrics);
-            let service = Http::new(export, settings.clone());
+            let doors = Doors::new(cx, "http", &self.metrics);
+            let service = Http::new(doors, settings.clone());
             self.running
                 .push(listen(prepared, service, cx, "http").await?);
         }
         Ok(())
     }
-}
-
-async fn listen<S: Service>(
-    prepared: &Prepared,
-    service: S,
-    cx: &ReceiverContext,
-    protocol: &str,
-) -> Result<Server, StartError> {
-    let settings = prepared.load()?;
-    let server = Server::start(settings, service, &cx.workers)
-        .await
-        .map_err(|ListenError { address, source }| {
-            StartError::new(format!("cannot listen on {address}"), source)
-        })?;
-    tracing::info!(receiver = %cx.id, protocol, endpoint = %server, "listening");
-    Ok(server)
 }
 
 #[async_trait]

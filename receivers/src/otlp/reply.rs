@@ -1,11 +1,13 @@
 //! Answers of OTLP/HTTP, in the request's own encoding.
 
-use ::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use ::http::header::{ALLOW, CONTENT_TYPE};
 use ::http::{HeaderMap, HeaderValue, StatusCode};
 use bytes::Bytes;
 use serde_json::json;
 use tidegate_transport::grpc::Status;
 use tidegate_transport::server::{Reply, Response};
+
+use crate::web::tell_when;
 
 /// An `Export…ServiceResponse` that rejects nothing, byte for byte the Collector's.
 pub(super) const ACCEPTED: Bytes = Bytes::from_static(&[0x0a, 0x00]);
@@ -63,14 +65,7 @@ pub(super) fn refused(format: Format, code: StatusCode, status: &Status) -> Resp
         Format::Json => json_status(status).to_string().into_bytes(),
     };
     let mut response = response(code, format, Bytes::from(body));
-    if let Some(after) = status.retry_after
-        && matches!(code.as_u16(), 429 | 503)
-    {
-        // Whole seconds, and never "at once".
-        let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
-        let seconds = HeaderValue::from(seconds.max(1));
-        response.headers_mut().insert(RETRY_AFTER, seconds);
-    }
+    tell_when(&mut response, status);
     response
 }
 
@@ -111,6 +106,7 @@ pub(super) fn wrong_type() -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ::http::header::RETRY_AFTER;
     use std::time::Duration;
     use tidegate_transport::grpc::Code;
 

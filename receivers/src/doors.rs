@@ -1,4 +1,4 @@
-//! What both protocols do with a request: in through the door, and out with an answer.
+//! What every receiver that clients send to does with a request: in through the door, and out with an answer.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -18,15 +18,15 @@ use tokio::time::Instant;
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// The doors of the signals that are received.
-pub(super) struct Export {
+pub(crate) struct Doors {
     budget: Arc<Budget>,
     intakes: [Option<Intake>; 3],
     transport: &'static str,
     metrics: Metrics,
 }
 
-impl Export {
-    pub(super) fn new(cx: &ReceiverContext, transport: &'static str, metrics: &Metrics) -> Self {
+impl Doors {
+    pub(crate) fn new(cx: &ReceiverContext, transport: &'static str, metrics: &Metrics) -> Self {
         let over = |intake: &Intake| intake.over(transport);
         Self {
             budget: Arc::clone(&cx.budget),
@@ -37,12 +37,12 @@ impl Export {
     }
 
     /// Whether a pipeline of this signal is fed.
-    pub(super) const fn takes(&self, signal: Signal) -> bool {
+    pub(crate) const fn takes(&self, signal: Signal) -> bool {
         self.intakes[signal.index()].is_some()
     }
 
     /// The context of a client's requests: its address, and its account with the budget.
-    pub(super) fn greet(&self, address: Option<SocketAddr>) -> Context {
+    pub(crate) fn greet(&self, address: Option<SocketAddr>) -> Context {
         let client = self.budget.client(address.map(|address| address.ip()));
         let context = Context::builder().client(client);
         match address {
@@ -52,7 +52,7 @@ impl Export {
     }
 
     /// Asks for room for a body.
-    pub(super) async fn admit(
+    pub(crate) async fn admit(
         &self,
         signal: Signal,
         bytes: usize,
@@ -66,7 +66,7 @@ impl Export {
     }
 
     /// Brings a request in and waits for what becomes of it.
-    pub(super) async fn deliver(
+    pub(crate) async fn deliver(
         &self,
         signal: Signal,
         message: Bytes,
@@ -100,7 +100,7 @@ impl Export {
     /// Counts a request that was turned away for its own fault.
     ///
     /// Refusals are the door's to count.
-    pub(super) fn failed(&self, signal: Option<Signal>, status: &Status) {
+    pub(crate) fn failed(&self, signal: Option<Signal>, status: &Status) {
         let reason = match status.code {
             Code::ResourceExhausted if status.retry_after.is_some() => return,
             Code::ResourceExhausted => "too_large",
@@ -155,7 +155,7 @@ fn answer(outcome: Outcome) -> Result<(), Status> {
 }
 
 /// What is known of a request's sender.
-pub(super) fn context(peer: &Peer, headers: Option<(&HeaderMap, Option<&str>)>) -> Context {
+pub(crate) fn context(peer: &Peer, headers: Option<(&HeaderMap, Option<&str>)>) -> Context {
     let Some((headers, host)) = headers else {
         return peer.context.clone();
     };
