@@ -10,7 +10,7 @@ use tidegate_pdata::{Budget, Signal, Signals};
 
 use crate::connector::Route;
 use crate::metrics::{Counter, Metrics};
-use crate::{Gates, Promise, Reason, Reasons, Storages};
+use crate::{Extensions, Gates, Preparations, Promise, Reason, Reasons, Storages};
 
 /// A value that one component's instances share over workers and pipelines.
 ///
@@ -65,6 +65,10 @@ pub struct BuildContext {
     pub routes: Vec<Route>,
     /// The storages of the service, by name.
     pub storages: Storages,
+    /// The extensions of the service, not started yet; none for extensions themselves.
+    pub extensions: Extensions,
+    /// What is to be done before the first batch.
+    pub preparations: Preparations,
     /// Has the instance flushed soon on the worker that owns it; may be woken from any thread.
     pub waker: Waker,
 }
@@ -89,6 +93,8 @@ impl BuildContext {
             promise: Promise::Memory,
             routes: Vec::new(),
             storages: Storages::default(),
+            extensions: Extensions::default(),
+            preparations: Preparations::default(),
             waker: Waker::noop().clone(),
             id,
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tidegate_document::ComponentId;
-use tidegate_pdata::{Batch, Budget};
+use tidegate_pdata::{Batch, Budget, ContextKeys};
 
 use crate::{BulkExporter, StartError, Workers};
 
@@ -70,6 +70,11 @@ pub trait Exporter: Send + Sync {
     /// Opens what must stay open; a peer that is away is no error.
     async fn start(&self, _cx: ExporterContext) -> Result<(), StartError> {
         Ok(())
+    }
+
+    /// What it reads of a batch's context, so that a queue on disk keeps it.
+    fn reads(&self) -> ContextKeys {
+        ContextKeys::default()
     }
 
     /// Delivers one batch. The engine sets the timeout, retries and limits concurrency.

@@ -4,6 +4,7 @@
 //! each other. Queueing, retry, timeouts and concurrency belong to the engine, which wraps
 //! any exporter with them.
 
+mod auth;
 mod build;
 mod bulk;
 mod connector;
@@ -18,6 +19,7 @@ pub mod memory;
 pub mod metrics;
 mod outbox;
 pub mod pattern;
+mod prepare;
 mod processor;
 mod receiver;
 pub mod status;
@@ -26,6 +28,7 @@ mod storage;
 pub mod testing;
 mod workers;
 
+pub use auth::{ClientAuthenticator, Extensions, Identity, ServerAuthenticator, Unauthenticated};
 pub use build::{
     BuildContext, BuildError, DROPPED_ITEMS, LOST_ITEMS, LOST_ITEMS_HELP, Shared, StartError,
 };
@@ -39,6 +42,7 @@ pub use extension::{Extension, ExtensionContext};
 pub use intake::{Admission, Ceiling, Gate, Gates, Intake, IntakePort, Offered, Promise, Shut};
 pub use items::Items;
 pub use outbox::{Outbox, Reason, Reasons};
+pub use prepare::{Preparation, Preparations};
 pub use processor::{Partition, Processor};
 pub use receiver::{Receiver, ReceiverContext};
 pub use storage::{Notes, Storage, Storages};

@@ -16,6 +16,18 @@ pub enum Phase {
     Stopping,
 }
 
+impl Phase {
+    /// The word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Stopping => "stopping",
+        }
+    }
+}
+
 /// How one pipeline is.
 #[derive(Clone, Debug, Serialize)]
 pub struct PipelineStatus {
@@ -58,4 +70,8 @@ pub trait StatusSource: Send + Sync {
     fn pipelines(&self) -> Vec<PipelineStatus>;
     /// Every edge of the graph.
     fn ledger(&self) -> Vec<LedgerRow>;
+    /// The extensions that were started, in this order.
+    fn extensions(&self) -> Vec<String> {
+        Vec::new()
+    }
 }

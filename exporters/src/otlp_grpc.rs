@@ -25,8 +25,8 @@ impl ComponentConfig for Config {
     const STABILITY: Stability = Stability::Beta;
     const DELIVERY: Option<DeliveryDefaults> = Some(DeliveryDefaults::GRPC);
 
-    fn build(&self, _: &BuildContext) -> Result<AnyExporter, BuildError> {
-        let settings = self.0.build(GrpcCompression::Gzip)?;
+    fn build(&self, cx: &BuildContext) -> Result<AnyExporter, BuildError> {
+        let settings = self.0.build_with(&cx.extensions, GrpcCompression::Gzip)?;
         Ok(AnyExporter::Remote(Arc::new(GrpcExporter::new(settings))))
     }
 }

@@ -15,7 +15,7 @@ use tidegate_component::{
     AnyExporter, BuildContext, BuildError, ComponentConfig, Delivered, ExportError, Exporter,
     ExporterContext, Stability, StartError, async_trait,
 };
-use tidegate_pdata::{Batch, Payload, json};
+use tidegate_pdata::{Batch, ContextKeys, Payload, json};
 use tidegate_transport::client::{
     Answer, Call, HttpChannel, HttpCompression, HttpSettings, Pieces, retry_after,
 };
@@ -39,7 +39,9 @@ impl ComponentConfig for Config {
     fn build(&self, cx: &BuildContext) -> Result<AnyExporter, BuildError> {
         let urls = self.urls(cx.signals)?;
         Ok(AnyExporter::Remote(Arc::new(OtlpHttp {
-            settings: self.client.build(HttpCompression::Gzip)?,
+            settings: self
+                .client
+                .build_with(&cx.extensions, HttpCompression::Gzip)?,
             encoding: self.keys.encoding,
             names: urls.each_ref().map(|url| {
                 url.as_ref()
@@ -69,6 +71,10 @@ impl Exporter for OtlpHttp {
         Ok(())
     }
 
+    fn reads(&self) -> ContextKeys {
+        self.settings.reads()
+    }
+
     async fn export(&self, batch: &Batch) -> Result<Delivered, ExportError> {
         let peer = Peer(&self.names[batch.signal().index()]);
         let Some(channel) = self.channel.get() else {
@@ -95,7 +101,7 @@ impl Exporter for OtlpHttp {
             body,
         };
         let answer = channel
-            .send(call, MAX_ANSWER)
+            .send_for(batch.context(), call, MAX_ANSWER)
             .await
             .map_err(|error| peer.retryable(error))?;
         if answer.status.is_success() {

@@ -66,6 +66,23 @@ impl Default for Config {
     }
 }
 
+impl Config {
+    /// The keys that another extension has in common with this one.
+    pub(crate) fn new(
+        endpoint: Option<String>,
+        path: Option<String>,
+        response_body: Option<ResponseBody>,
+    ) -> Self {
+        let default = Self::default();
+        Self {
+            endpoint: endpoint.unwrap_or(default.endpoint),
+            path: path.unwrap_or(default.path),
+            response_body,
+            check_collector_pipeline: None,
+        }
+    }
+}
+
 impl ComponentConfig for Config {
     type Builds = Arc<dyn Extension>;
     const TYPE: &'static str = "health_check";

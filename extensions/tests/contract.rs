@@ -1,12 +1,33 @@
 //! Every extension keeps to the contract.
 
 use tidegate_component::testing::Contract;
-use tidegate_extensions::{ALL, admin, file_storage, health_check};
+use tidegate_extensions::{
+    ALL, admin, basicauth, bearertokenauth, file_storage, headers_setter, health_check,
+    healthcheckv2, zpages,
+};
 
 #[test]
 fn admin_keeps_to_it() {
     Contract::<admin::Config>::new("{}", &["endpoint: localhost:1"])
         .extension(|address| format!("endpoint: '{address}'"));
+}
+
+#[test]
+fn basicauth_keeps_to_it() {
+    let full = [
+        "htpasswd: {inline: 'jo:secret', file: /etc/users}",
+        "client_auth: {username: jo, password: secret, username_file: /a, password_file: /b}",
+    ];
+    Contract::<basicauth::Config>::new("htpasswd: {inline: 'jo:secret'}", &full).authenticator();
+}
+
+#[test]
+fn bearertokenauth_keeps_to_it() {
+    let full = [
+        "{header: X-Key, scheme: Token, token: secret}",
+        "{tokens: [one, two], filename: /etc/token}",
+    ];
+    Contract::<bearertokenauth::Config>::new("token: secret", &full).authenticator();
 }
 
 #[test]
@@ -36,6 +57,21 @@ recreate: true
 }
 
 #[test]
+fn headers_setter_keeps_to_it() {
+    let full = "
+additional_auth: basicauth/client
+headers:
+  - {key: X-A, value: a}
+  - {action: insert, key: X-B, from_context: tenant, default_value: b}
+  - {action: update, key: X-C, from_attribute: username, default_value: c}
+  - {action: upsert, key: X-D, value_file: /etc/d}
+  - {action: delete, key: X-E}
+";
+    let minimal = "headers: [{key: X-A, value: a}]";
+    Contract::<headers_setter::Config>::new(minimal, &[full]).authenticator();
+}
+
+#[test]
 fn health_check_keeps_to_it() {
     let full = "
 endpoint: localhost:1
@@ -44,6 +80,33 @@ response_body: {healthy: up, unhealthy: down}
 check_collector_pipeline: {enabled: true, interval: 5m, exporter_failure_threshold: 5}
 ";
     Contract::<health_check::Config>::new("{}", &[full])
+        .extension(|address| format!("endpoint: '{address}'"));
+}
+
+#[test]
+fn healthcheckv2_keeps_to_it() {
+    let full = [
+        "
+endpoint: localhost:1
+path: /health
+response_body: {healthy: up, unhealthy: down}
+check_collector_pipeline: {enabled: true, interval: 5m, exporter_failure_threshold: 5}
+",
+        "
+use_v2: true
+component_health: {include_permanent_errors: true, include_recoverable_errors: true, recovery_duration: 5m}
+http: {endpoint: 'localhost:1', status: {enabled: true, path: /health}, config: {enabled: false, path: /config}}
+grpc:
+",
+    ];
+    Contract::<healthcheckv2::Config>::new("{}", &full)
+        .extension(|address| format!("{{use_v2: true, http: {{endpoint: '{address}'}}}}"));
+}
+
+#[test]
+fn zpages_keeps_to_it() {
+    let full = "{endpoint: 'localhost:1', expvar: {enabled: true}}";
+    Contract::<zpages::Config>::new("{}", &[full])
         .extension(|address| format!("endpoint: '{address}'"));
 }
 

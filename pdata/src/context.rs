@@ -1,5 +1,6 @@
 //! What is known of a batch beside its bytes: who sent it, and how.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -54,6 +55,51 @@ impl Context {
         self.0.as_ref().and_then(|fields| fields.client.as_ref())
     }
 
+    /// What these keys name of it, as bytes that [`Context::restore`] reads; none where there is
+    /// nothing of it.
+    #[must_use]
+    pub fn keep(&self, keys: &ContextKeys) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for (place, names) in [(METADATA, &keys.metadata), (AUTH, &keys.auth)] {
+            for name in names {
+                let values: &mut dyn Iterator<Item = &str> = match place {
+                    METADATA => &mut self.metadata(name),
+                    _ => &mut self.auth(name),
+                };
+                for value in values {
+                    bytes.push(place);
+                    for text in [name, value] {
+                        // Headers are far shorter.
+                        let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
+                        bytes.extend_from_slice(&length.to_le_bytes());
+                        bytes.extend_from_slice(text.as_bytes());
+                    }
+                }
+            }
+        }
+        bytes
+    }
+
+    /// The context that [`Context::keep`] wrote; none where the bytes are not its.
+    #[must_use]
+    pub fn restore(bytes: &[u8]) -> Option<Self> {
+        if bytes.is_empty() {
+            return Some(Self::default());
+        }
+        let mut rest = bytes;
+        let mut context = Self::builder();
+        while let Some((place, after)) = rest.split_first() {
+            rest = after;
+            let (name, value) = (text(&mut rest)?, text(&mut rest)?);
+            context = match *place {
+                METADATA => context.metadata(name, value),
+                AUTH => context.auth(name, value),
+                _ => return None,
+            };
+        }
+        Some(context.build())
+    }
+
     fn fields<'a>(
         &'a self,
         which: impl Fn(&'a Fields) -> &'a Vec<(Box<str>, Box<str>)>,
@@ -66,6 +112,50 @@ impl Context {
             .flatten()
             .filter(move |(name, _)| **name == *key)
             .map(|(_, value)| &**value)
+    }
+}
+
+/// Where a value that was kept belongs.
+const METADATA: u8 = 1;
+const AUTH: u8 = 2;
+
+/// Takes a text off the front, which stands behind its length.
+fn text<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
+    let (length, after) = rest.split_first_chunk::<4>()?;
+    let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+    let (text, after) = after.split_at_checked(length)?;
+    *rest = after;
+    std::str::from_utf8(text).ok()
+}
+
+/// Keys of a context: what somebody reads of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ContextKeys {
+    metadata: BTreeSet<String>,
+    auth: BTreeSet<String>,
+}
+
+impl ContextKeys {
+    /// Adds a metadata key, which must be in lower case.
+    #[must_use]
+    pub fn metadata(mut self, key: &str) -> Self {
+        self.metadata.insert(key.to_owned());
+        self
+    }
+
+    /// Adds a field of the authenticated identity.
+    #[must_use]
+    pub fn auth(mut self, key: &str) -> Self {
+        self.auth.insert(key.to_owned());
+        self
+    }
+
+    /// The keys of both.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.metadata.extend(other.metadata);
+        self.auth.extend(other.auth);
+        self
     }
 }
 
@@ -123,5 +213,37 @@ mod tests {
         assert_eq!(context.metadata("tenant").collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!(context.auth("tenant").count(), 0);
         assert_eq!(Context::default().metadata("tenant").count(), 0);
+    }
+
+    #[test]
+    fn what_is_read_of_a_context_is_kept_and_nothing_else() {
+        let context = Context::builder()
+            .metadata("tenant", "ä")
+            .metadata("tenant", "")
+            .metadata("authorization", "secret")
+            .auth("username", "jo")
+            .auth("raw", "secret")
+            .build();
+        let keys = ContextKeys::default()
+            .metadata("tenant")
+            .and(ContextKeys::default().auth("username").auth("absent"));
+        let kept = context.keep(&keys);
+        let back = Context::restore(&kept).unwrap();
+        assert_eq!(back.metadata("tenant").collect::<Vec<_>>(), ["ä", ""]);
+        assert_eq!(back.auth("username").collect::<Vec<_>>(), ["jo"]);
+        assert_eq!(
+            back.metadata("authorization").count() + back.auth("raw").count(),
+            0
+        );
+        assert!(context.keep(&ContextKeys::default()).is_empty());
+        for cut in 1..kept.len() {
+            let read = Context::restore(&kept[..cut]);
+            let values = |context: &Context| {
+                context.metadata("tenant").count() + context.auth("username").count()
+            };
+            assert!(read.is_none_or(|context| values(&context) < 3), "{cut}");
+        }
+        assert!(Context::restore(&[9, 0, 0, 0, 0, 0, 0, 0, 0]).is_none());
+        assert!(Context::restore(&[]).is_some());
     }
 }

@@ -22,7 +22,7 @@ pub mod wire;
 
 pub use batch::{Batch, Payload, Segment};
 pub use budget::{Budget, Client, NoRoom, Reservation, SHARE, is_fair, origin};
-pub use context::{Context, ContextBuilder};
+pub use context::{Context, ContextBuilder, ContextKeys};
 pub use door::{Admitted, MalformedRequest, canonical_items};
 pub use receipt::{Outcome, Pending, Receipt, Recourse, Refusal};
 pub use signal::{Signal, Signals};

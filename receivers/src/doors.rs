@@ -108,6 +108,7 @@ impl Doors {
             Code::Cancelled => "cut_off",
             Code::Unimplemented => "unsupported",
             Code::InvalidArgument => "malformed",
+            Code::Unauthenticated => "unauthenticated",
             _ => "internal",
         };
         let labels = [

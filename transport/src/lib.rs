@@ -5,6 +5,10 @@ pub mod compression;
 mod crowd;
 pub mod grpc;
 pub mod pages;
+pub mod query;
+mod reload;
 pub mod server;
 pub mod sockets;
 pub mod tls;
+
+pub use reload::Reloading;

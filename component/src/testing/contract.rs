@@ -414,6 +414,33 @@ impl<C: ComponentConfig<Builds = Arc<dyn Extension>>> Contract<'_, C> {
         });
     }
 
+    /// Checks an extension that authenticates servers' clients, clients' requests, or both.
+    pub fn authenticator(&self) {
+        self.configured("extension");
+        runtime(false).block_on(async {
+            for text in self.configurations() {
+                let built = read::<C>(text).build(&self.context("extension"));
+                let extension = built.unwrap_or_else(|error| panic!("`{text}`: {error}"));
+                let found = extension.server_authenticator().is_some()
+                    || extension.client_authenticator().is_some();
+                assert!(
+                    found,
+                    "`{text}` makes no authenticator before it is started"
+                );
+                if let Some(server) = extension.server_authenticator() {
+                    let let_in = server.authenticate(&http::HeaderMap::new()).await;
+                    assert!(let_in.is_err(), "`{text}` lets in whoever says nothing");
+                }
+            }
+            for _ in 0..2 {
+                let extension = self.start_extension(self.minimal).await;
+                let extension = extension.unwrap_or_else(|error| panic!("{error}"));
+                let stopped = timeout(PATIENCE, extension.stop()).await;
+                assert!(stopped.is_ok(), "`{}` does not stop", self.minimal);
+            }
+        });
+    }
+
     /// Checks an extension that is a storage; `at` makes a configuration that keeps its files in
     /// a directory, and `directory` is an empty one.
     pub fn storage(&self, at: impl Fn(&Path) -> String, directory: &Path) {

@@ -11,6 +11,7 @@
 mod accounts;
 mod bench;
 mod contract;
+mod extensions;
 mod fakes;
 mod payloads;
 mod read;
@@ -19,6 +20,7 @@ mod tests;
 
 pub use bench::{ConnectorBench, ProcessorBench};
 pub use contract::Contract;
+pub use extensions::{extension, extension_fault};
 pub use fakes::{FakeDoor, FakePeer, FakeStorage, HereWorkers, IdleStatus, unavailable};
 pub use payloads::{hostile, odd, realistic};
 pub use read::{findings, read};

@@ -10,7 +10,9 @@ mod tests;
 use std::sync::Arc;
 
 use tidegate_component::metrics::Registry as MetricsRegistry;
-use tidegate_component::{ComponentId, Promise, Task, WorkerPool, Workers};
+use tidegate_component::{
+    ComponentId, Extensions, Preparations, Promise, Task, WorkerPool, Workers,
+};
 use tidegate_config::{Component, Kind, Settings};
 use tidegate_document::{Diagnostic, Diagnostics, Kind as Found, Span};
 use tidegate_pdata::Budget;
@@ -77,6 +79,8 @@ impl Plan {
             workers: Workers::new(Arc::new(Nowhere(workers))),
             budget: Budget::new(usize::MAX),
             metrics: MetricsRegistry::default(),
+            extensions: Extensions::default(),
+            preparations: Preparations::default(),
             sink,
         };
         if !sound || fatal(found) {

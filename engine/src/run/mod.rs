@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicU8, Ordering::Acquire, Ordering::Release};
 
 use tidegate_component::metrics::Registry as MetricsRegistry;
 use tidegate_component::status::{LedgerRow, Phase, StatusSource};
+use tidegate_component::{ComponentId, Extensions, Preparations};
 use tidegate_pdata::Budget;
 
 pub use start::StartFailure;
@@ -51,6 +52,8 @@ impl Engine {
             workers: pool.workers(),
             budget,
             metrics,
+            extensions: Extensions::default(),
+            preparations: Preparations::default(),
             sink,
         };
         Self { pool, around }
@@ -120,13 +123,15 @@ impl std::fmt::Debug for Running {
 /// What is told of a running graph.
 struct Status {
     graph: Arc<Graph>,
+    extensions: Vec<ComponentId>,
     phase: AtomicU8,
 }
 
 impl Status {
-    fn new(graph: Arc<Graph>) -> Self {
+    fn new(wired: &Wired) -> Self {
         Self {
-            graph,
+            graph: Arc::clone(&wired.graph),
+            extensions: wired.extensions.iter().map(|(id, _)| id.clone()).collect(),
             phase: AtomicU8::new(0),
         }
     }

@@ -72,7 +72,7 @@ impl Engine {
     pub(crate) async fn start_parts(&self, parts: &Parts) -> Result<Running, StartFailure> {
         let around = &self.around;
         let wired = wire(parts, around).map_err(first)?;
-        let status = Arc::new(Status::new(Arc::clone(&wired.graph)));
+        let status = Arc::new(Status::new(&wired));
         let mut running = Running {
             pool: self.pool.clone(),
             wired,
@@ -141,8 +141,38 @@ impl Running {
             result.map_err(|error| StartFailure::started(Kind::Exporter, &end.id, error))?;
         }
         self.report_unclaimed();
+        self.prepare(around).await?;
         self.install().await?;
         self.start_receivers(parts, around, started).await
+    }
+
+    /// Has done what components want done before the first batch, everything at a time.
+    async fn prepare(&self, around: &Surroundings) -> Result<(), StartFailure> {
+        let mut open = tokio::task::JoinSet::new();
+        for preparation in self.wired.preparations.take() {
+            let (kind, id) = (preparation.kind, preparation.id.to_string());
+            let work = preparation.run(around.workers.clone());
+            open.spawn(async move {
+                work.await.map_err(|error| StartFailure {
+                    kind,
+                    id,
+                    message: error.message,
+                    source: error.source,
+                })
+            });
+        }
+        // What is still open when one fails ends with the set.
+        while let Some(done) = open.join_next().await {
+            done.unwrap_or_else(|error| {
+                Err(StartFailure {
+                    kind: "component",
+                    id: "that prepares itself".to_owned(),
+                    message: "it panicked".to_owned(),
+                    source: Some(error.into()),
+                })
+            })?;
+        }
+        Ok(())
     }
 
     /// Tells of queues on disk that belong to no exporter any more.

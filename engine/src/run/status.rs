@@ -24,6 +24,10 @@ impl StatusSource for Status {
     fn ledger(&self) -> Vec<LedgerRow> {
         ledger::rows(&self.graph)
     }
+
+    fn extensions(&self) -> Vec<String> {
+        names(&self.extensions)
+    }
 }
 
 fn pipeline(graph: &Graph, pipeline: &Pipeline, running: bool) -> PipelineStatus {

@@ -17,8 +17,8 @@ use std::task::Waker;
 
 use tidegate_component::metrics::{Metrics, Registry as MetricsRegistry};
 use tidegate_component::{
-    AnyExporter, BuildContext, BuildError, ComponentId, Extension, Factory, Gates, Promise,
-    Reasons, Receiver, Shared, Storages, Workers,
+    AnyExporter, BuildContext, BuildError, ComponentId, Extension, Extensions, Factory, Gates,
+    Preparations, Promise, Reasons, Receiver, Shared, Storages, Workers,
 };
 use tidegate_config::Kind;
 use tidegate_pdata::{Budget, Signal, Signals};
@@ -37,6 +37,10 @@ pub(crate) struct Surroundings {
     pub(crate) workers: Workers,
     pub(crate) budget: Arc<Budget>,
     pub(crate) metrics: MetricsRegistry,
+    /// The extensions that components may name, once they are built.
+    pub(crate) extensions: Extensions,
+    /// What components want done before the first batch; anew for each graph.
+    pub(crate) preparations: Preparations,
     /// Builds the delivery of one exporter and signal.
     pub(crate) sink: MakeSink,
 }
@@ -59,6 +63,7 @@ pub(crate) struct Wired {
     pub(crate) receivers: Vec<(ComponentId, Box<dyn Receiver>)>,
     pub(crate) exporters: Vec<(ComponentId, AnyExporter)>,
     pub(crate) extensions: Vec<(ComponentId, Arc<dyn Extension>)>,
+    pub(crate) preparations: Preparations,
     /// Shuts every door when it is set.
     pub(crate) closing: Arc<AtomicBool>,
 }
@@ -70,6 +75,7 @@ struct Trial {
     plans: Plans,
     receivers: Vec<(ComponentId, Box<dyn Receiver>)>,
     extensions: Vec<(ComponentId, Arc<dyn Extension>)>,
+    preparations: Preparations,
     faults: Vec<Fault>,
 }
 
@@ -85,6 +91,11 @@ impl Trial {
         );
         let storages = extensions.iter().map(|(id, it)| (id.clone(), it.storage()));
         let storages = Storages::new(storages.collect());
+        let around = &Surroundings {
+            extensions: joined(&extensions, &mut faults),
+            preparations: Preparations::default(),
+            ..around.clone()
+        };
         let ends = Ends::build(parts, &storages, around, &mut faults);
         let plans = nodes::plan(parts, &order, &ends, around, &mut faults);
         let receivers = receivers(parts, &storages, around, &mut faults);
@@ -94,6 +105,7 @@ impl Trial {
             plans,
             receivers,
             extensions,
+            preparations: around.preparations.clone(),
             faults,
         }
     }
@@ -112,6 +124,7 @@ pub(crate) fn wire(parts: &Parts, around: &Surroundings) -> Result<Wired, Vec<Fa
         plans,
         receivers,
         extensions,
+        preparations,
         faults,
     } = Trial::of(parts, around);
     if !faults.is_empty() {
@@ -138,6 +151,7 @@ pub(crate) fn wire(parts: &Parts, around: &Surroundings) -> Result<Wired, Vec<Fa
         receivers,
         exporters: ends.exporters,
         extensions,
+        preparations,
         closing: Arc::default(),
     })
 }
@@ -165,6 +179,21 @@ fn receivers(
         }
     }
     built
+}
+
+/// The extensions, each with those that it stands on.
+fn joined(built: &[(ComponentId, Arc<dyn Extension>)], faults: &mut Vec<Fault>) -> Extensions {
+    let all = Extensions::new(built.iter().cloned());
+    for (id, extension) in built {
+        if let Err(error) = extension.join(&all) {
+            faults.push(Fault {
+                kind: Kind::Extension,
+                id: id.clone(),
+                error,
+            });
+        }
+    }
+    all
 }
 
 /// Builds one instance of each component of a kind.
@@ -206,6 +235,8 @@ fn context(kind: Kind, id: &ComponentId, around: &Surroundings) -> BuildContext 
         promise: Promise::Memory,
         routes: Vec::new(),
         storages: Storages::default(),
+        extensions: around.extensions.clone(),
+        preparations: around.preparations.clone(),
         waker: Waker::noop().clone(),
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tidegate_component::{
     Delivered, ExportError, Exporter, ExporterContext, StartError, async_trait,
 };
-use tidegate_pdata::{Batch, Segment, Signal};
+use tidegate_pdata::{Batch, ContextKeys, Segment, Signal};
 use tidegate_transport::client::{CallError, GrpcChannel, GrpcSettings};
 use tidegate_transport::grpc::{Code, Status};
 
@@ -121,6 +121,10 @@ impl Exporter for GrpcExporter {
         Ok(())
     }
 
+    fn reads(&self) -> ContextKeys {
+        self.settings.reads()
+    }
+
     async fn export(&self, batch: &Batch) -> Result<Delivered, ExportError> {
         let Some(Started { channel, timeout }) = self.started.get() else {
             return Err(self.retryable("the exporter is not started"));
@@ -131,7 +135,7 @@ impl Exporter for GrpcExporter {
             .await
             .map_err(|reason| self.permanent(reason, true))?;
         let answer = channel
-            .unary(method(batch.signal()), &message, *timeout)
+            .unary_for(batch.context(), method(batch.signal()), &message, *timeout)
             .await
             .map_err(|error| self.failed(error, batch.signal()))?;
         delivered(&answer).map_err(|error| self.permanent(error.to_string(), false))

@@ -200,7 +200,7 @@ fn what_cannot_work_is_found_when_built() {
         ),
         (
             "{endpoint: 'gateway:4317', auth: {authenticator: oidc}}",
-            "auth",
+            "auth::authenticator",
         ),
         (
             "{endpoint: 'gateway:4317', tls: {cert_file: a.pem}}",

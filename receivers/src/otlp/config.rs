@@ -102,11 +102,13 @@ impl Config {
                 .remedy("write \"protocols: {grpc: {}, http: {}}\", or the one that is needed"));
         }
         let grpc = grpc.as_ref().map(|keys| {
-            let prepared = keys.prepare(GRPC, "localhost:4317")?;
+            let prepared = keys.prepare_with(&cx.extensions, GRPC, "localhost:4317")?;
             Ok((prepared, keys.max_message(), keys.include_metadata))
         });
         let http = http.as_ref().map(|keys| {
-            let prepared = keys.server.prepare(HTTP, "localhost:4318")?;
+            let prepared = keys
+                .server
+                .prepare_with(&cx.extensions, HTTP, "localhost:4318")?;
             Ok((prepared, HttpSettings::new(keys, HTTP)?))
         });
         Ok(Otlp::new(
@@ -130,15 +132,15 @@ impl ComponentConfig for Config {
         let Protocols { grpc, http } = &self.protocols;
         let grpc = grpc
             .as_ref()
-            .map(|keys| (GRPC, keys.prepare(GRPC, "localhost:4317")));
+            .map(|keys| (GRPC, keys.address(GRPC, "localhost:4317")));
         let http = http
             .as_ref()
-            .map(|keys| (HTTP, keys.server.prepare(HTTP, "localhost:4318")));
+            .map(|keys| (HTTP, keys.server.address(HTTP, "localhost:4318")));
         [grpc, http]
             .into_iter()
             .flatten()
-            .filter_map(|(path, prepared)| {
-                let address = prepared.ok()?.address().to_string();
+            .filter_map(|(path, address)| {
+                let address = address.ok()?.to_string();
                 Some((format!("{path}::endpoint"), address))
             })
             .collect()

@@ -7,6 +7,7 @@ use ::http::request::Parts;
 use ::http::{Method, Request, StatusCode};
 use bytes::Bytes;
 use hyper::body::Incoming;
+use tidegate_component::Unauthenticated;
 use tidegate_pdata::json::{JsonError, from_json};
 use tidegate_pdata::{Context, Reservation, Signal};
 use tidegate_transport::compression::Codec;
@@ -134,6 +135,23 @@ impl Service for Http {
 
     fn greet(&self, address: Option<SocketAddr>) -> Context {
         self.doors.greet(address)
+    }
+
+    // A browser's preflight carries no credentials.
+    fn is_open(&self, request: &Parts) -> bool {
+        let cors = self.settings.cors.as_ref();
+        cors.is_some_and(|cors| cors.preflight(request).is_some())
+    }
+
+    fn unauthenticated(&self, request: &Parts, fault: &Unauthenticated) -> Response {
+        let status = Status::new(Code::Unauthenticated, fault.0.clone());
+        self.export.failed(self.route(request.uri.path()), &status);
+        let format = Format::of(&request.headers).unwrap_or(Format::Json);
+        let mut response = reply::refused(format, status.code.to_http(), &status);
+        if let Some(cors) = &self.settings.cors {
+            cors.decorate(&request.method, &request.headers, response.headers_mut());
+        }
+        response
     }
 
     fn panicked(&self) -> Response {

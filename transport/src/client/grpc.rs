@@ -8,8 +8,10 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version, header};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use tidegate_component::{BuildError, StartError, Workers};
+use tidegate_component::{BuildError, Extensions, StartError, Workers};
+use tidegate_pdata::{Context, ContextKeys};
 
+use super::auth::{AuthKeys, MiddlewareKeys, Signer};
 use super::call::{self, CallError, Failed};
 use super::channel::{Balance, Channel};
 use super::connection::{KeepAlive, Recipe};
@@ -17,7 +19,7 @@ use super::endpoint::{Endpoint, Place};
 use super::headers::Headers;
 use super::message::{Encoding, LONG_COMPRESSION, Message};
 use crate::compression::{Codec, Level};
-use crate::grpc::{CONTENT_TYPE, format_timeout};
+use crate::grpc::{CONTENT_TYPE, Code, Status, format_timeout};
 use crate::tls::{ClientIdentity, ClientTls};
 
 /// Names the program to peers.
@@ -52,7 +54,7 @@ pub struct GrpcClient {
     pub balancer_name: Option<String>,
     /// The `:authority` to send in place of the endpoint's host.
     pub authority: Option<String>,
-    /// An extension that authenticates requests: not built.
+    /// An extension that authenticates requests.
     pub auth: Option<AuthKeys>,
     /// Extensions in the way of each request: not built.
     pub middlewares: Vec<MiddlewareKeys>,
@@ -87,51 +89,37 @@ pub struct KeepaliveKeys {
     pub permit_without_stream: bool,
 }
 
-/// `auth`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct AuthKeys {
-    /// The extension's name.
-    pub authenticator: Option<String>,
-}
-
-/// A member of `middlewares`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct MiddlewareKeys {
-    /// The extension's name.
-    pub id: Option<String>,
-}
-
-/// Refuses the keys that stand for extensions which are not built.
-pub(super) fn no_extensions(
-    auth: Option<&AuthKeys>,
-    middlewares: &[MiddlewareKeys],
-) -> Result<(), BuildError> {
-    let authenticator = auth.and_then(|auth| auth.authenticator.as_deref());
-    if authenticator.is_some_and(|name| !name.is_empty()) {
-        return Err(BuildError::at("auth", "authenticators are not built yet")
-            .remedy("send a fixed token by `headers: {authorization: …}`, or authenticate by `tls.cert_file`"));
-    }
-    if !middlewares.is_empty() {
-        return Err(
-            BuildError::at("middlewares", "middlewares are not built yet")
-                .remedy("take the key away"),
-        );
-    }
-    Ok(())
-}
-
 impl GrpcClient {
-    /// Checks everything and opens nothing; `compression` holds where the key is absent.
+    /// Checks everything and opens nothing; `compression` holds where the key is absent. For
+    /// clients that name no extensions.
     ///
     /// # Errors
     /// When a key cannot be used as it is.
     pub fn build(&self, compression: GrpcCompression) -> Result<GrpcSettings, BuildError> {
+        self.build_beside(None, compression)
+    }
+
+    /// Checks everything and opens nothing, with what the extensions of the service have to do.
+    ///
+    /// # Errors
+    /// When a key cannot be used as it is.
+    pub fn build_with(
+        &self,
+        extensions: &Extensions,
+        compression: GrpcCompression,
+    ) -> Result<GrpcSettings, BuildError> {
+        self.build_beside(Some(extensions), compression)
+    }
+
+    fn build_beside(
+        &self,
+        extensions: Option<&Extensions>,
+        compression: GrpcCompression,
+    ) -> Result<GrpcSettings, BuildError> {
         let endpoint = Endpoint::parse(self.endpoint.as_deref().unwrap_or_default())
             .map_err(|error| BuildError::at("endpoint", error.fault).remedy(error.remedy))?;
         self.tls.check().map_err(|error| error.at("tls"))?;
-        no_extensions(self.auth.as_ref(), &self.middlewares)?;
+        let signer = Signer::new(self.auth.as_ref(), &self.middlewares, extensions)?;
         let balance = match self.balancer_name.as_deref() {
             None | Some("" | "round_robin") => Balance::RoundRobin,
             Some("pick_first") => Balance::PickFirst,
@@ -147,18 +135,12 @@ impl GrpcClient {
             Some(false) => self.tls != ClientTls::default() && !self.tls.is_plaintext(),
             None => !self.tls.is_plaintext(),
         };
+        if signer.needs_tls() && !secure {
+            let message = "credentials are not sent in the clear over gRPC";
+            return Err(BuildError::at("auth", message).remedy("speak TLS to the endpoint"));
+        }
         let authority = self.authority(&endpoint.place)?;
-        let mut headers = self.headers.build()?;
-        let agent = self.user_agent.as_deref().filter(|agent| !agent.is_empty());
-        let agent = HeaderValue::try_from(agent.unwrap_or(USER_AGENT))
-            .map_err(|_| BuildError::at("user_agent", "the value cannot be sent in a header"))?;
-        headers.insert(header::USER_AGENT, agent);
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
-        headers.insert(header::TE, HeaderValue::from_static("trailers"));
-        headers.insert(
-            "grpc-accept-encoding",
-            HeaderValue::from_static("gzip,zstd,snappy"),
-        );
+        let headers = self.call_headers()?;
         Ok(GrpcSettings {
             name: endpoint.place.to_string().into(),
             place: endpoint.place,
@@ -170,7 +152,24 @@ impl GrpcClient {
             encoding: self.compression.unwrap_or(compression).encoding(),
             keepalive: self.keepalive.map(KeepaliveKeys::settings),
             tls: self.tls.clone(),
+            signer,
         })
+    }
+
+    /// The headers of every call.
+    fn call_headers(&self) -> Result<HeaderMap, BuildError> {
+        let mut headers = self.headers.build()?;
+        let agent = self.user_agent.as_deref().filter(|agent| !agent.is_empty());
+        let agent = HeaderValue::try_from(agent.unwrap_or(USER_AGENT))
+            .map_err(|_| BuildError::at("user_agent", "the value cannot be sent in a header"))?;
+        headers.insert(header::USER_AGENT, agent);
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+        headers.insert(
+            "grpc-accept-encoding",
+            HeaderValue::from_static("gzip,zstd,snappy"),
+        );
+        Ok(headers)
     }
 
     /// What goes into `:authority`: the key, the name for TLS, or the endpoint.
@@ -237,6 +236,7 @@ pub struct GrpcSettings {
     encoding: Option<Encoding>,
     keepalive: Option<KeepAlive>,
     tls: ClientTls,
+    signer: Signer,
 }
 
 impl GrpcSettings {
@@ -244,6 +244,12 @@ impl GrpcSettings {
     #[must_use]
     pub const fn name(&self) -> &Arc<str> {
         &self.name
+    }
+
+    /// What is read of contexts.
+    #[must_use]
+    pub fn reads(&self) -> ContextKeys {
+        self.signer.reads()
     }
 
     /// Reads the files that `tls` names. Connects to nothing yet.
@@ -279,6 +285,7 @@ impl GrpcSettings {
             authority: self.authority.clone(),
             headers: self.headers.clone(),
             encoding: self.encoding,
+            signer: self.signer.clone(),
         })
     }
 }
@@ -291,6 +298,7 @@ pub struct GrpcChannel {
     authority: Authority,
     headers: HeaderMap,
     encoding: Option<Encoding>,
+    signer: Signer,
 }
 
 impl GrpcChannel {
@@ -328,6 +336,21 @@ impl GrpcChannel {
         message: &Message,
         timeout: Option<Duration>,
     ) -> Result<Bytes, CallError> {
+        self.unary_for(&Context::default(), path, message, timeout)
+            .await
+    }
+
+    /// The same for a message of which this is the context.
+    ///
+    /// # Errors
+    /// The same, and when the request cannot be authenticated.
+    pub async fn unary_for(
+        &self,
+        context: &Context,
+        path: &'static str,
+        message: &Message,
+        timeout: Option<Duration>,
+    ) -> Result<Bytes, CallError> {
         let mut left = RESENDS;
         loop {
             let connection = self
@@ -335,7 +358,9 @@ impl GrpcChannel {
                 .connection()
                 .await
                 .map_err(CallError::Unreachable)?;
-            let request = self.request(path, message, timeout);
+            let mut request = self.request(path, message, timeout);
+            let signed = self.signer.sign(context, request.headers_mut());
+            signed.map_err(|fault| CallError::Status(Status::new(Code::Unauthenticated, fault)))?;
             match call::unary(connection, request, message).await {
                 Ok(answer) => return Ok(answer),
                 Err(Failed::Unseen(_)) if left > 0 => left -= 1,

@@ -1,5 +1,6 @@
 //! Clients: gRPC and HTTP, with the keys that users write for them.
 
+mod auth;
 mod call;
 mod channel;
 mod connection;
@@ -14,12 +15,11 @@ mod message;
 mod pieces;
 mod proxy;
 
+pub use auth::{AuthKeys, MiddlewareKeys};
 pub use call::CallError;
 pub use dial::DialError;
 pub use endpoint::{Endpoint, InvalidEndpoint, Place};
-pub use grpc::{
-    AuthKeys, GrpcChannel, GrpcClient, GrpcCompression, GrpcSettings, KeepaliveKeys, MiddlewareKeys,
-};
+pub use grpc::{GrpcChannel, GrpcClient, GrpcCompression, GrpcSettings, KeepaliveKeys};
 pub use headers::Headers;
 pub use http::{
     Answer, Call, CompressionParams, CookieKeys, HttpChannel, HttpClient, HttpCompression,

@@ -22,7 +22,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::io::{Sniffed, Version};
 use super::watch::{Activity, Due, Watch};
-use super::{Peer, Protocol, Response, Service, Settings};
+use super::{Authentication, Peer, Protocol, Response, Service, Settings, discard};
 use crate::crowd::Place;
 
 /// What the server asks of its connections.
@@ -169,6 +169,7 @@ impl<S: Service> Connection<'_, S> {
             service: Arc::clone(self.service),
             peer: Arc::clone(&self.peer),
             activity: Arc::clone(activity),
+            authentication: self.settings.authentication.clone(),
             wrong_protocol,
         }
     }
@@ -227,6 +228,7 @@ struct Answers<S> {
     service: Arc<S>,
     peer: Arc<Peer>,
     activity: Arc<Activity>,
+    authentication: Option<Authentication>,
     wrong_protocol: bool,
 }
 
@@ -242,13 +244,15 @@ impl<S: Service> hyper::service::Service<Request<Incoming>> for Answers<S> {
         let open = Arc::clone(&activity).begin();
         let is_http1 = request.version() < http::Version::HTTP_2;
         let wrong_protocol = self.wrong_protocol;
+        let authentication = self.authentication.clone();
         Box::pin(async move {
             let _open = open;
             if wrong_protocol {
                 return Ok(service.wrong_protocol());
             }
             // A panic ends the request, not the connection.
-            let call = AssertUnwindSafe(service.call(request, &peer)).catch_unwind();
+            let answer = answer(&*service, request, &peer, authentication.as_ref());
+            let call = AssertUnwindSafe(answer).catch_unwind();
             let mut answer = call.await.unwrap_or_else(|_| service.panicked());
             if is_http1 && activity.is_parting() {
                 let close = HeaderValue::from_static("close");
@@ -256,6 +260,34 @@ impl<S: Service> hyper::service::Service<Request<Incoming>> for Answers<S> {
             }
             Ok(answer)
         })
+    }
+}
+
+/// Answers a request, once it is known who sends it.
+async fn answer<S: Service>(
+    service: &S,
+    request: Request<Incoming>,
+    peer: &Arc<Peer>,
+    authentication: Option<&Authentication>,
+) -> Response {
+    let Some(authentication) = authentication else {
+        return service.call(request, peer).await;
+    };
+    let (parts, body) = request.into_parts();
+    if service.is_open(&parts) {
+        return service.call(Request::from_parts(parts, body), peer).await;
+    }
+    match authentication.identify(&parts, peer).await {
+        Ok(sender) => {
+            service
+                .call(Request::from_parts(parts, body), &sender)
+                .await
+        }
+        Err(fault) => {
+            let answer = service.unauthenticated(&parts, &fault);
+            discard(parts.version, body);
+            answer
+        }
     }
 }
 

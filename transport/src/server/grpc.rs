@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use http::header::CONTENT_TYPE;
+use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use hyper::body::Incoming;
+use tidegate_component::Unauthenticated;
 use tidegate_pdata::{Context, Refusal, Reservation};
 use tokio::time::Instant;
 
@@ -177,6 +179,13 @@ impl<U: Unary> Service for Grpc<U> {
 
     fn greet(&self, address: Option<SocketAddr>) -> Context {
         self.unary.greet(address)
+    }
+
+    fn unauthenticated(&self, request: &Parts, fault: &Unauthenticated) -> Response {
+        let status = Status::new(Code::Unauthenticated, fault.0.clone());
+        let method = self.unary.method(request.uri.path());
+        self.unary.failed(method, &status);
+        refuse(StatusCode::OK, &status)
     }
 
     fn panicked(&self) -> Response {

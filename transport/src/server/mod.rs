@@ -7,6 +7,7 @@
 //! headers, handshakes, idle time, bodies that trickle in.
 
 mod address;
+mod auth;
 mod body;
 pub mod config;
 mod connection;
@@ -27,12 +28,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Request;
+use http::request::Parts;
 use hyper::body::Incoming;
+use tidegate_component::Unauthenticated;
 use tidegate_pdata::Context;
 
 use crate::tls::ServerIdentity;
 
 pub use address::{Address, AddressError, Family};
+pub use auth::Authentication;
 pub use body::{Body, BodyError, Pace, discard, read_body};
 pub use cors::Cors;
 pub use encodings::Encodings;
@@ -55,6 +59,16 @@ pub trait Service: Send + Sync + 'static {
         address.map_or_else(Context::default, |address| {
             Context::builder().peer(address).build()
         })
+    }
+
+    /// Whether a request is answered whoever sends it, as a browser's question before its request.
+    fn is_open(&self, _request: &Parts) -> bool {
+        false
+    }
+
+    /// The answer to a request that does not say, or prove, who sends it.
+    fn unauthenticated(&self, _request: &Parts, fault: &Unauthenticated) -> Response {
+        Reply::text(http::StatusCode::UNAUTHORIZED, fault.to_string())
     }
 
     /// The answer to a request whose handling panicked; the connection goes on.
@@ -96,6 +110,8 @@ pub struct Settings {
     pub protocol: Protocol,
     /// TLS on every connection.
     pub tls: Option<Arc<ServerIdentity>>,
+    /// Asks who sends each request.
+    pub authentication: Option<Authentication>,
     /// Connections at a time; more are closed at once. Of these one client takes at most eight ninths.
     pub max_connections: usize,
     /// Connections at a time on which TLS or the first bytes are outstanding; shared alike.
@@ -132,6 +148,7 @@ impl Settings {
             address,
             protocol,
             tls: None,
+            authentication: None,
             max_connections: 65_536,
             max_handshakes: 8192,
             max_concurrent_streams: 256,

@@ -14,12 +14,12 @@ use tokio_rustls::client::TlsStream;
 
 use super::config::Common;
 use super::material::{self, Trust};
-use super::reload::Reloading;
 use super::{ClientTls, TlsError, policy, verify};
+use crate::Reloading;
 
 /// What a client needs to speak TLS: loaded once, following its files where asked to.
 pub struct ClientIdentity {
-    configs: Reloading<ClientConfig>,
+    configs: Reloading<ClientConfig, TlsError>,
     name: Option<ServerName<'static>>,
 }
 
@@ -51,7 +51,7 @@ impl ClientIdentity {
                 .map(|name| name.as_bytes().to_vec())
                 .collect::<Vec<_>>(),
         );
-        let configs = Reloading::new(files, interval, move || config(&tls, &alpn))?;
+        let configs = Reloading::new(files, interval, move || config(&tls, &alpn), TlsError::tell)?;
         Ok(Self { configs, name })
     }
 

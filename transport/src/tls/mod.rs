@@ -10,7 +10,6 @@ mod config;
 mod der;
 mod material;
 mod policy;
-mod reload;
 mod server;
 #[cfg(test)]
 mod tests;
@@ -43,6 +42,15 @@ impl TlsError {
             remedy: None,
             source: None,
         }
+    }
+
+    /// Tells of changed files that cannot be used.
+    fn tell(&self) {
+        tracing::warn!(
+            key = self.key,
+            error = %self,
+            "changed TLS files cannot be used, going on with the earlier ones"
+        );
     }
 
     fn remedy(mut self, remedy: impl Into<String>) -> Self {

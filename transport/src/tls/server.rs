@@ -11,14 +11,14 @@ use rustls::sign::SingleCertAndKey;
 use super::client::{unsupported, watched};
 use super::config::Source;
 use super::material::{self, Trust};
-use super::reload::Reloading;
 use super::{ServerTls, TlsError, policy, verify};
+use crate::Reloading;
 
 /// How often `client_ca_file` is looked at, at most, where it is to be read again on a change.
 const CLIENT_CA_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What a server needs to speak TLS: loaded once, following its files where asked to.
-pub struct ServerIdentity(Reloading<Arc<ServerConfig>>);
+pub struct ServerIdentity(Reloading<Arc<ServerConfig>, TlsError>);
 
 impl std::fmt::Debug for ServerIdentity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -40,7 +40,8 @@ impl ServerIdentity {
                 .map(|name| name.as_bytes().to_vec())
                 .collect::<Vec<_>>(),
         );
-        Reloading::new(files, interval, move || config(&tls, &alpn).map(Arc::new)).map(Self)
+        let make = move || config(&tls, &alpn).map(Arc::new);
+        Reloading::new(files, interval, make, TlsError::tell).map(Self)
     }
 
     /// The configuration for the next handshake, for a `TlsAcceptor`.

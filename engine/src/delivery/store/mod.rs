@@ -23,9 +23,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tidegate_component::metrics::Metrics;
-use tidegate_component::{Promise, StartError, Storage};
+use tidegate_component::{AnyExporter, Promise, StartError, Storage};
 use tidegate_journal::{Counts, Draft, Log, Position, Refused};
-use tidegate_pdata::{Budget, Signal};
+use tidegate_pdata::{Budget, ContextKeys, Signal};
 use tokio::sync::{Notify, RwLock};
 use tokio::time::Instant;
 
@@ -57,6 +57,8 @@ pub(super) struct Store {
     storage: Arc<dyn Storage>,
     name: String,
     signal: Signal,
+    /// What the exporter reads of the context of a batch.
+    keys: ContextKeys,
     log: OnceLock<Log>,
     books: Arc<Books>,
     budget: Arc<Budget>,
@@ -116,6 +118,10 @@ impl Store {
             storage,
             name: format!("{}-{}", around.id, around.signal.name()),
             signal: around.signal,
+            keys: match &around.exporter {
+                AnyExporter::Remote(exporter) => exporter.reads(),
+                AnyExporter::Inline(_) | AnyExporter::Bulk(_) => ContextKeys::default(),
+            },
             log: OnceLock::new(),
             books: Arc::clone(books),
             budget: Arc::clone(&around.budget),
@@ -170,8 +176,7 @@ impl Store {
                 .iter()
                 .map(|segment| segment.bytes().clone())
                 .collect(),
-            // Nothing behind the queue reads the context of a batch.
-            context: Bytes::new(),
+            context: Bytes::from(job.batch().context().keep(&self.keys)),
             items: job.batch().items() as u64,
             id: rand::random(),
         };

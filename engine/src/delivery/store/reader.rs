@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Release;
 use std::time::Duration;
 
 use tidegate_journal::{Cursor, Log, Position, ReadError, Record};
-use tidegate_pdata::{Batch, Budget, Context, MalformedRequest, Payload, Receipt, Signal};
+use tidegate_pdata::{Batch, Budget, Context, Payload, Receipt, Signal};
 use tokio::time::Instant;
 
 use super::backlog::{Range, Resting};
@@ -57,13 +57,13 @@ struct Source {
     faulty: bool,
 }
 
-/// A record that was read, its payload checked.
+/// A record that was read and checked.
 struct Found {
     position: Position,
     size: Depth,
     age: Duration,
     deaths: u32,
-    payload: Result<Payload, MalformedRequest>,
+    content: Result<(Payload, Context), String>,
 }
 
 /// What one reading has brought.
@@ -271,8 +271,8 @@ impl Reader {
             return;
         }
         let mut charge = store.books.recall(found.size);
-        let payload = match found.payload {
-            Ok(payload) => payload,
+        let (payload, context) = match found.content {
+            Ok(content) => content,
             Err(fault) => {
                 self.log.mark(found.position);
                 let error = format!("a record on disk is no {} request: {fault}", store.signal);
@@ -287,7 +287,7 @@ impl Reader {
             }
         };
         charge.store();
-        let batch = Batch::new(payload, Context::default(), Receipt::none());
+        let batch = Batch::new(payload, context, Receipt::none());
         let mut job = Job::new(batch, charge);
         job.failures = failures;
         let share = Share::new(store, found.position, found.size, (found.age, found.deaths));
@@ -491,12 +491,17 @@ impl Found {
         let hold = budget.overdraw(size.bytes);
         // The directory may have been written by anybody, and views trust what they read.
         let admitted = Payload::admit(signal, record.payload, Some(hold));
+        let content = match (admitted, Context::restore(&record.context)) {
+            (Ok(admitted), Some(context)) => Ok((admitted.payload, context)),
+            (Err(fault), _) => Err(fault.to_string()),
+            (Ok(_), None) => Err("its context cannot be read".to_owned()),
+        };
         Self {
             position: record.position,
             size,
             age: record.age,
             deaths: record.deaths,
-            payload: admitted.map(|admitted| admitted.payload),
+            content,
         }
     }
 }

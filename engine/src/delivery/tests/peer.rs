@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tidegate_component::{Delivered, ExportError, Exporter};
-use tidegate_pdata::Batch;
+use tidegate_pdata::{Batch, ContextKeys};
 use tokio::time::Instant;
 
 use super::records;
@@ -45,6 +45,8 @@ pub(super) struct Peer {
     slowness: Duration,
     calls: Mutex<Vec<Call>>,
     taken: Mutex<Vec<u32>>,
+    /// The tenants that the batches taken came from, as their contexts say.
+    tenants: Mutex<Vec<Option<String>>>,
     active: AtomicUsize,
     most_active: AtomicUsize,
 }
@@ -57,6 +59,7 @@ impl Peer {
             slowness: Duration::ZERO,
             calls: Mutex::default(),
             taken: Mutex::default(),
+            tenants: Mutex::default(),
             active: AtomicUsize::new(0),
             most_active: AtomicUsize::new(0),
         }
@@ -106,6 +109,11 @@ impl Peer {
         taken
     }
 
+    /// The tenant of each batch taken.
+    pub(super) fn tenants(&self) -> Vec<Option<String>> {
+        self.tenants.lock().unwrap().clone()
+    }
+
     pub(super) fn most_active(&self) -> usize {
         self.most_active.load(SeqCst)
     }
@@ -113,6 +121,10 @@ impl Peer {
 
 #[async_trait]
 impl Exporter for Peer {
+    fn reads(&self) -> ContextKeys {
+        ContextKeys::default().metadata("tenant")
+    }
+
     async fn export(&self, batch: &Batch) -> Result<Delivered, ExportError> {
         let records = records(batch.payload());
         let number = {
@@ -131,6 +143,8 @@ impl Exporter for Peer {
         match (self.script)(&records, number) {
             Answer::Take => {
                 self.taken.lock().unwrap().extend(records);
+                let tenant = batch.context().metadata("tenant").next();
+                self.tenants.lock().unwrap().push(tenant.map(str::to_owned));
                 Ok(Delivered::default())
             }
             Answer::TakeBut(rejected) => Ok(Delivered {

@@ -53,8 +53,8 @@ fn what_is_wrong_is_named_with_its_key() {
     for (text, path, message) in [
         (
             "{protocols: {grpc: {auth: {authenticator: oidc}}}}",
-            "protocols::grpc::auth",
-            "authentication of clients is not built yet",
+            "protocols::grpc::auth::authenticator",
+            "there is no extension `oidc` in the service",
         ),
         (
             "{protocols: {http: {endpoint: localhost}}}",

@@ -1,5 +1,6 @@
 //! The receiver over real sockets, against pipelines that are fakes.
 
+mod auth;
 mod bad_input;
 mod config;
 mod grpc;
@@ -20,8 +21,8 @@ use opentelemetry_proto::tonic::metrics::v1::{
 };
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use tidegate_component::{
-    Admission, BuildContext, Intake, IntakePort, Offered, Promise, Receiver, ReceiverContext, Shut,
-    Task, WorkerPool, Workers, async_trait,
+    Admission, BuildContext, Extensions, Intake, IntakePort, Offered, Promise, Receiver,
+    ReceiverContext, Shut, Task, WorkerPool, Workers, async_trait,
 };
 use tidegate_document::{read, yaml};
 use tidegate_pdata::{Budget, Context, Outcome, Payload, Pending, Refusal, Signal};
@@ -125,7 +126,14 @@ impl Rig {
     }
 
     async fn start_for(protocols: &str, signals: &[Signal]) -> Self {
-        let build = BuildContext::detached("receiver", "otlp".parse().unwrap());
+        Self::start_beside(Extensions::default(), protocols, signals).await
+    }
+
+    async fn start_beside(extensions: Extensions, protocols: &str, signals: &[Signal]) -> Self {
+        let build = BuildContext {
+            extensions,
+            ..BuildContext::detached("receiver", "otlp".parse().unwrap())
+        };
         let config = config(&format!("{{protocols: {protocols}}}"));
         let mut otlp = config.receiver(&build).unwrap();
         let budget = Budget::new(64 << 20);

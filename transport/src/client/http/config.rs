@@ -5,7 +5,7 @@ use serde::Deserialize;
 use tidegate_component::BuildError;
 use tidegate_document::Duration;
 
-use crate::client::grpc::{AuthKeys, MiddlewareKeys};
+use crate::client::auth::{AuthKeys, MiddlewareKeys};
 use crate::client::headers::Headers;
 use crate::compression::{Codec, Level};
 use crate::tls::ClientTls;
@@ -28,7 +28,7 @@ pub struct HttpClient {
     pub write_buffer_size: Option<usize>,
     /// Headers to send with every request; `host` replaces the endpoint's.
     pub headers: Headers,
-    /// An extension that authenticates requests: not built.
+    /// An extension that authenticates requests.
     pub auth: Option<AuthKeys>,
     /// How requests are compressed: gzip (the default), zstd, snappy, x-snappy-framed, zlib, deflate, lz4 or none.
     pub compression: Option<HttpCompression>,

@@ -18,10 +18,12 @@ use http::uri::Scheme;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tidegate_component::{BuildError, StartError, Workers};
+use tidegate_component::{BuildError, Extensions, StartError, Workers};
+use tidegate_pdata::{Context, ContextKeys};
 use tokio::sync::Semaphore;
 
-use super::grpc::{USER_AGENT, no_extensions};
+use super::auth::Signer;
+use super::grpc::USER_AGENT;
 use super::proxy::{Proxies, Way};
 use crate::compression::compress;
 use crate::tls::ClientTls;
@@ -46,10 +48,30 @@ impl HttpClient {
     /// The endpoint is left to the caller, who knows which paths belong to it.
     ///
     /// # Errors
-    /// When a key cannot be used as it is.
+    /// When a key cannot be used as it is, or names an extension.
     pub fn build(&self, compression: HttpCompression) -> Result<HttpSettings, BuildError> {
+        self.build_beside(None, compression)
+    }
+
+    /// The same, with what the extensions of the service have to do.
+    ///
+    /// # Errors
+    /// When a key cannot be used as it is.
+    pub fn build_with(
+        &self,
+        extensions: &Extensions,
+        compression: HttpCompression,
+    ) -> Result<HttpSettings, BuildError> {
+        self.build_beside(Some(extensions), compression)
+    }
+
+    fn build_beside(
+        &self,
+        extensions: Option<&Extensions>,
+        compression: HttpCompression,
+    ) -> Result<HttpSettings, BuildError> {
         self.tls.check().map_err(|error| error.at("tls"))?;
-        no_extensions(self.auth.as_ref(), &self.middlewares)?;
+        let signer = Signer::new(self.auth.as_ref(), &self.middlewares, extensions)?;
         let proxy = self.proxy_url.clone().filter(|url| !url.is_empty());
         if let Some(url) = &proxy {
             Proxies::one(url).map_err(|fault| {
@@ -90,6 +112,7 @@ impl HttpClient {
                 .is_some_and(|keys| keys.enabled.unwrap_or(true)),
             redirections: true,
             environment: true,
+            signer,
         })
     }
 }
@@ -111,6 +134,7 @@ pub struct HttpSettings {
     cookies: bool,
     redirections: bool,
     environment: bool,
+    signer: Signer,
 }
 
 impl HttpSettings {
@@ -126,6 +150,12 @@ impl HttpSettings {
     pub const fn environment_proxies(mut self, count: bool) -> Self {
         self.environment = count;
         self
+    }
+
+    /// What is read of contexts.
+    #[must_use]
+    pub fn reads(&self) -> ContextKeys {
+        self.signer.reads()
     }
 
     /// Reads the files that `tls` names. Connects to nothing yet.
@@ -163,6 +193,7 @@ impl HttpSettings {
             once: self.once,
             jar: self.cookies.then(Jar::default),
             redirections: self.redirections,
+            signer: self.signer.clone(),
         })
     }
 
@@ -196,6 +227,7 @@ pub struct HttpChannel {
     once: bool,
     jar: Option<Jar>,
     redirections: bool,
+    signer: Signer,
 }
 
 impl fmt::Debug for HttpChannel {
@@ -266,7 +298,21 @@ impl HttpChannel {
     /// # Errors
     /// When no answer comes. A status that tells of an error is an answer.
     pub async fn send(&self, call: Call, max: usize) -> Result<Answer, HttpError> {
-        self.send_within(call, max, &mut |_| true).await
+        self.carry(&Context::default(), call, max, &mut |_| true)
+            .await
+    }
+
+    /// Does as [`HttpChannel::send`] for a body of which this is the context.
+    ///
+    /// # Errors
+    /// The same, and when the request cannot be authenticated.
+    pub async fn send_for(
+        &self,
+        context: &Context,
+        call: Call,
+        max: usize,
+    ) -> Result<Answer, HttpError> {
+        self.carry(context, call, max, &mut |_| true).await
     }
 
     /// Does as [`HttpChannel::send`] and asks for room as the answer grows: `room` hears how many
@@ -276,6 +322,16 @@ impl HttpChannel {
     /// When no answer comes. A status that tells of an error is an answer.
     pub async fn send_within(
         &self,
+        call: Call,
+        max: usize,
+        room: &mut (dyn FnMut(usize) -> bool + Send),
+    ) -> Result<Answer, HttpError> {
+        self.carry(&Context::default(), call, max, room).await
+    }
+
+    async fn carry(
+        &self,
+        context: &Context,
         mut call: Call,
         max: usize,
         room: &mut (dyn FnMut(usize) -> bool + Send),
@@ -286,6 +342,7 @@ impl HttpChannel {
         };
         let mut headers = self.headers.clone();
         headers.extend(std::mem::take(&mut call.headers));
+        self.signer.sign(context, &mut headers).map_err(HttpError)?;
         call.headers = headers;
         for _ in 0..MAX_REDIRECTIONS {
             let answer = self.send_once(&call, max, room).await?;

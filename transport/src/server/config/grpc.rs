@@ -4,11 +4,11 @@ use std::time::Duration as Time;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use tidegate_component::BuildError;
+use tidegate_component::{BuildError, Extensions};
 use tidegate_document::Duration;
 
-use super::super::{Protocol, Settings};
-use super::{Auth, Dialer, Middleware, Prepared, Transport, limit, refuse_unbuilt};
+use super::super::{Address, Protocol, Settings};
+use super::{Auth, Dialer, Middleware, Prepared, Transport, limit, refuse_unbuilt, under};
 use crate::tls::ServerTls;
 
 /// How long a connection may stay without a call. Clients that come back later notice nothing.
@@ -40,7 +40,7 @@ pub struct GrpcServer {
     pub write_buffer_size: Option<i64>,
     /// How connections are kept and ended.
     pub keepalive: Option<Keepalive>,
-    /// Asks clients who they are: not built yet.
+    /// Asks clients who they are.
     pub auth: Option<Auth>,
     /// Keeps the metadata of calls for components that read it.
     pub include_metadata: bool,
@@ -85,19 +85,59 @@ pub struct KeepalivePolicy {
 }
 
 impl GrpcServer {
-    /// Checks the keys, which lie under `path`, and makes settings of them.
+    /// Checks the keys, which lie under `path`, and makes settings of them for a component that
+    /// names no extensions.
     ///
     /// # Errors
     /// When keys are wrong, or ask for what is not built.
     pub fn prepare(&self, path: &str, default_endpoint: &str) -> Result<Prepared, BuildError> {
-        refuse_unbuilt(path, self.auth.as_ref(), &self.middlewares)?;
+        self.prepare_beside(None, path, default_endpoint)
+    }
+
+    /// Checks the keys, which lie under `path`, and makes settings of them, with what the
+    /// extensions of the service have to do.
+    ///
+    /// # Errors
+    /// When keys are wrong, or ask for what is not there.
+    pub fn prepare_with(
+        &self,
+        extensions: &Extensions,
+        path: &str,
+        default_endpoint: &str,
+    ) -> Result<Prepared, BuildError> {
+        self.prepare_beside(Some(extensions), path, default_endpoint)
+    }
+
+    /// Where the server is to listen.
+    ///
+    /// # Errors
+    /// When the endpoint is no address.
+    pub fn address(&self, path: &str, default_endpoint: &str) -> Result<Address, BuildError> {
         let endpoint = self.endpoint.as_deref().unwrap_or(default_endpoint);
-        let address = self.transport.address(endpoint, default_endpoint, path)?;
+        self.transport.address(endpoint, default_endpoint, path)
+    }
+
+    fn prepare_beside(
+        &self,
+        extensions: Option<&Extensions>,
+        path: &str,
+        default_endpoint: &str,
+    ) -> Result<Prepared, BuildError> {
+        refuse_unbuilt(path, &self.middlewares)?;
+        let address = self.address(path, default_endpoint)?;
         let mut settings = Settings::new(address, Protocol::Http2);
         if self.max_concurrent_streams > 0 {
             settings.max_concurrent_streams = self.max_concurrent_streams;
         }
         settings.idle_timeout = Some(IDLE);
+        if let Some(auth) = &self.auth {
+            if !auth.request_params.is_empty() {
+                let at = under(path, "auth::request_params");
+                return Err(BuildError::at(at, "a gRPC call has no query parameters")
+                    .remedy("take the key out"));
+            }
+            settings.authentication = auth.authentication(path, extensions)?;
+        }
         let keepalive = self.keepalive.as_ref();
         if let Some(keys) = keepalive.and_then(|keys| keys.server_parameters.as_ref()) {
             settings.idle_timeout = limit(keys.max_connection_idle, settings.idle_timeout);

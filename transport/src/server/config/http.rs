@@ -4,10 +4,10 @@ use std::time::Duration as Time;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use tidegate_component::BuildError;
+use tidegate_component::{BuildError, Extensions};
 use tidegate_document::Duration;
 
-use super::super::{Cors, Encodings, Pace, Protocol, Settings};
+use super::super::{Address, Cors, Encodings, Pace, Protocol, Settings};
 use super::{Auth, Dialer, Middleware, Prepared, Transport, limit, refuse_unbuilt, under};
 use crate::client::Headers;
 use crate::tls::ServerTls;
@@ -27,7 +27,7 @@ pub struct HttpServer {
     pub tls: Option<ServerTls>,
     /// Lets web pages of other origins send telemetry.
     pub cors: Option<CorsKeys>,
-    /// Asks clients who they are: not built yet.
+    /// Asks clients who they are.
     pub auth: Option<Auth>,
     /// The largest body taken, in bytes, before and after decompression; 20 MiB unless told, as for `0`.
     pub max_request_body_size: i64,
@@ -89,18 +89,53 @@ pub struct CorsKeys {
 }
 
 impl HttpServer {
-    /// Checks the keys, which lie under `path`, and makes settings of them.
+    /// Checks the keys, which lie under `path`, and makes settings of them for a component that
+    /// names no extensions.
     ///
     /// # Errors
     /// When keys are wrong, or ask for what is not built.
     pub fn prepare(&self, path: &str, default_endpoint: &str) -> Result<Prepared, BuildError> {
-        refuse_unbuilt(path, self.auth.as_ref(), &self.middlewares)?;
+        self.prepare_beside(None, path, default_endpoint)
+    }
+
+    /// Checks the keys, which lie under `path`, and makes settings of them, with what the
+    /// extensions of the service have to do.
+    ///
+    /// # Errors
+    /// When keys are wrong, or ask for what is not there.
+    pub fn prepare_with(
+        &self,
+        extensions: &Extensions,
+        path: &str,
+        default_endpoint: &str,
+    ) -> Result<Prepared, BuildError> {
+        self.prepare_beside(Some(extensions), path, default_endpoint)
+    }
+
+    /// Where the server is to listen.
+    ///
+    /// # Errors
+    /// When the endpoint is no address.
+    pub fn address(&self, path: &str, default_endpoint: &str) -> Result<Address, BuildError> {
         let endpoint = self.endpoint.as_deref().unwrap_or(default_endpoint);
-        let address = self.transport.address(endpoint, default_endpoint, path)?;
+        self.transport.address(endpoint, default_endpoint, path)
+    }
+
+    fn prepare_beside(
+        &self,
+        extensions: Option<&Extensions>,
+        path: &str,
+        default_endpoint: &str,
+    ) -> Result<Prepared, BuildError> {
+        refuse_unbuilt(path, &self.middlewares)?;
+        let address = self.address(path, default_endpoint)?;
         let mut settings = Settings::new(address, Protocol::Any);
         settings.header_timeout = limit(self.read_header_timeout, settings.header_timeout);
         settings.idle_timeout = limit(self.idle_timeout, Some(Time::from_secs(5 * 60)));
         settings.keep_alives = self.keep_alives_enabled;
+        if let Some(auth) = &self.auth {
+            settings.authentication = auth.authentication(path, extensions)?;
+        }
         Prepared::new(settings, self.tls.as_ref(), &["h2", "http/1.1"], path)
     }
 

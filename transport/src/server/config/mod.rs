@@ -10,12 +10,12 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use tidegate_component::{BuildError, StartError};
+use tidegate_component::{BuildError, Extensions, StartError};
 
 pub use grpc::GrpcServer;
 pub use http::{CorsKeys, HttpServer};
 
-use super::{Address, AddressError, Settings};
+use super::{Address, AddressError, Authentication, Settings};
 use crate::tls::{ServerIdentity, ServerTls};
 
 /// The network that a server listens on.
@@ -85,18 +85,46 @@ pub struct Dialer {
     pub timeout: Option<tidegate_document::Duration>,
 }
 
-/// Refuses what would be unsafe to pass over: a server that does not ask who its clients are.
-fn refuse_unbuilt(
-    path: &str,
-    auth: Option<&Auth>,
-    middlewares: &[Middleware],
-) -> Result<(), BuildError> {
-    // A section that is left empty asks for nobody.
-    if auth.is_some_and(|auth| auth.authenticator.is_some() || !auth.request_params.is_empty()) {
-        let message = "authentication of clients is not built yet";
-        return Err(BuildError::at(under(path, "auth"), message)
-            .remedy("ask clients for certificates (`tls::client_ca_file`), or remove `auth`"));
+impl Auth {
+    /// What asks clients who they are; none where nobody is to ask.
+    ///
+    /// Without `extensions` the component that has the server cannot ask, and says so: it would be
+    /// unsafe to pass over.
+    fn authentication(
+        &self,
+        path: &str,
+        extensions: Option<&Extensions>,
+    ) -> Result<Option<Authentication>, BuildError> {
+        let at = |key: &str| under(&under(path, "auth"), key);
+        let name = self.authenticator.as_deref().unwrap_or_default();
+        if name.is_empty() {
+            if self.request_params.is_empty() {
+                return Ok(None);
+            }
+            return Err(BuildError::at(
+                at("request_params"),
+                "no extension is named that reads them",
+            )
+            .remedy("name one as `authenticator`"));
+        }
+        let Some(extensions) = extensions else {
+            return Err(BuildError::at(
+                under(path, "auth"),
+                "this component does not ask clients who they are",
+            )
+            .remedy("ask them for certificates (`tls::client_ca_file`), or remove `auth`"));
+        };
+        let authenticator = extensions.server_authenticator(name, &at("authenticator"))?;
+        let authentication = Authentication::new(authenticator, &self.request_params);
+        authentication.map(Some).map_err(|param| {
+            let message = format!("\"{param}\" cannot stand for a header");
+            BuildError::at(at("request_params"), message).remedy("take it out")
+        })
     }
+}
+
+/// Refuses what is not built.
+fn refuse_unbuilt(path: &str, middlewares: &[Middleware]) -> Result<(), BuildError> {
     if !middlewares.is_empty() {
         let message = "middlewares are not built yet";
         return Err(

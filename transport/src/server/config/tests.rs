@@ -86,7 +86,7 @@ fn what_is_wrong_is_named_with_its_key() {
         (
             "{auth: {authenticator: oidc}}",
             "auth",
-            "authentication of clients is not built yet",
+            "this component does not ask clients who they are",
         ),
         (
             "{middlewares: [{id: limit}]}",

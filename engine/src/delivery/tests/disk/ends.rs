@@ -110,3 +110,18 @@ async fn what_fails_at_the_shutdown_stays_on_disk_though_nothing_is_retried() {
     let life = Life::begin(&life.kill(), keys, take()).await;
     life.taken(20).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_the_exporter_reads_of_a_context_outlives_the_process() {
+    let disk = MemoryDisk::default();
+    let life = Life::begin(&disk, soon(), Peer::always(Answer::Away)).await;
+    life.rig.put_from(&[1], "tenant", "acme");
+    life.rig.put_from(&[2], "other", "acme");
+    // An answer to the last one says that all are on disk.
+    life.put(&[3]).await;
+    let life = Life::begin(&life.kill(), keys(), take()).await;
+    life.taken(3).await;
+    let mut tenants = life.rig.peer.tenants();
+    tenants.sort();
+    assert_eq!(tenants, [None, None, Some("acme".to_owned())]);
+}

@@ -7,8 +7,6 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 use tokio::time::Instant;
 
-use super::TlsError;
-
 /// What tells a file from its successor, also where a symbolic link was moved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Stamp {
@@ -37,27 +35,41 @@ struct Watch {
 }
 
 /// Makes the value anew.
-type Make<T> = Box<dyn Fn() -> Result<T, TlsError> + Send + Sync>;
+type Make<T, E> = Box<dyn Fn() -> Result<T, E> + Send + Sync>;
 
 /// A value that follows its files, looked at no more often than every interval.
 ///
-/// A file that cannot be used leaves the value as it is and is said once in the log: what is
-/// served goes on being served.
-pub(super) struct Reloading<T> {
+/// A file that cannot be used leaves the value as it is and is told of once: what is served goes on
+/// being served.
+pub struct Reloading<T, E> {
     current: ArcSwap<T>,
     files: Vec<PathBuf>,
     interval: Duration,
     watch: Mutex<Watch>,
-    make: Make<T>,
+    make: Make<T, E>,
+    tell: fn(&E),
 }
 
-impl<T> Reloading<T> {
-    /// Makes the value; it follows the files unless the interval is zero.
-    pub(super) fn new(
+impl<T, E> std::fmt::Debug for Reloading<T, E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reloading")
+            .field("files", &self.files)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T, E> Reloading<T, E> {
+    /// Makes the value; it follows the files unless the interval is zero. Changed files that cannot
+    /// be used are for `tell`.
+    ///
+    /// # Errors
+    /// When the value cannot be made.
+    pub fn new(
         files: Vec<PathBuf>,
         interval: Duration,
-        make: impl Fn() -> Result<T, TlsError> + Send + Sync + 'static,
-    ) -> Result<Self, TlsError> {
+        make: impl Fn() -> Result<T, E> + Send + Sync + 'static,
+        tell: fn(&E),
+    ) -> Result<Self, E> {
         let seen = files.iter().map(Stamp::of).collect();
         Ok(Self {
             current: ArcSwap::from_pointee(make()?),
@@ -68,11 +80,12 @@ impl<T> Reloading<T> {
             files,
             interval,
             make: Box::new(make),
+            tell,
         })
     }
 
     /// The value, after a look at its files where one is due.
-    pub(super) fn current(&self) -> Arc<T> {
+    pub fn current(&self) -> Arc<T> {
         if !self.interval.is_zero() && !self.files.is_empty() {
             self.look();
         }
@@ -95,11 +108,7 @@ impl<T> Reloading<T> {
         watch.seen = seen;
         match (self.make)() {
             Ok(value) => self.current.store(Arc::new(value)),
-            Err(error) => tracing::warn!(
-                key = error.key,
-                %error,
-                "changed TLS files cannot be used, going on with the earlier ones"
-            ),
+            Err(error) => (self.tell)(&error),
         }
     }
 }
@@ -108,15 +117,20 @@ impl<T> Reloading<T> {
 mod tests {
     use super::*;
 
-    fn follow(path: &std::path::Path, interval: Duration) -> Reloading<String> {
+    fn follow(path: &std::path::Path, interval: Duration) -> Reloading<String, &'static str> {
         let file = path.to_owned();
-        Reloading::new(vec![path.to_owned()], interval, move || {
-            let text = std::fs::read_to_string(&file).unwrap_or_default();
-            if text == "bad" {
-                return Err(TlsError::new("cert_file", "bad"));
-            }
-            Ok(text)
-        })
+        Reloading::new(
+            vec![path.to_owned()],
+            interval,
+            move || {
+                let text = std::fs::read_to_string(&file).unwrap_or_default();
+                if text == "bad" {
+                    return Err("bad");
+                }
+                Ok(text)
+            },
+            |error| assert_eq!(*error, "bad"),
+        )
         .unwrap()
     }
 
