@@ -2,10 +2,12 @@
 
 pub mod attributes;
 pub mod batch;
+pub mod group_by_attrs;
 pub mod memory_limiter;
 pub mod probabilistic_sampler;
 pub mod rate_limiter;
 pub mod resource;
+pub mod resource_detection;
 
 mod actions;
 mod literal;
@@ -18,8 +20,10 @@ use tidegate_component::{Entry, Processor};
 pub static ALL: &[Entry<Box<dyn Processor>>] = &[
     Entry::of::<attributes::Config>(),
     Entry::of::<batch::Config>(),
+    Entry::of::<group_by_attrs::Config>(),
     Entry::of::<memory_limiter::Config>(),
     Entry::of::<probabilistic_sampler::Config>(),
     Entry::of::<rate_limiter::Config>(),
     Entry::of::<resource::Config>(),
+    Entry::of::<resource_detection::Config>(),
 ];

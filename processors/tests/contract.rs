@@ -2,7 +2,8 @@
 
 use tidegate_component::testing::Contract;
 use tidegate_processors::{
-    ALL, attributes, batch, memory_limiter, probabilistic_sampler, rate_limiter, resource,
+    ALL, attributes, batch, group_by_attrs, memory_limiter, probabilistic_sampler, rate_limiter,
+    resource, resource_detection,
 };
 
 /// Every action, each with the keys that it takes.
@@ -42,6 +43,43 @@ fn resource_keeps_to_it() {
     let all = format!("attributes: {}", indented(ACTIONS));
     Contract::<resource::Config>::new("attributes: [{key: a, value: b, action: upsert}]", &[&all])
         .processor();
+}
+
+#[test]
+fn resource_detection_keeps_to_it() {
+    let attributes = "resource_attributes: {cloud.provider: {enabled: false}}";
+    let full = format!(
+        "
+detectors: [env, system, docker, ec2, ecs, eks, elastic_beanstalk, lambda, gcp, azure, aks, k8s_api, k8snode, heroku]
+override: false
+attributes: [host.name]
+timeout: 2s
+refresh_interval: 10m
+fail_on_missing_metadata: true
+retry: {{enabled: true, initial_interval: 2s, randomization_factor: 0.1, multiplier: 1.5, max_interval: 10s, max_elapsed_time: 1m}}
+env: {{allowlist: [a]}}
+system: {{hostname_sources: [dns, os, cname, lookup], resource_attributes: {{host.id: {{enabled: true}}}}}}
+docker: {{resource_attributes: {{container.name: {{enabled: true}}}}}}
+ec2: {{tags: [a], tags_from_imds: true, fail_on_missing_metadata: true, {attributes}}}
+ecs: {{{attributes}}}
+eks: {{{attributes}}}
+elastic_beanstalk: {{{attributes}}}
+lambda: {{{attributes}}}
+gcp: {{{attributes}}}
+azure: {{tags: [a], {attributes}}}
+aks: {{{attributes}}}
+k8s_api: {{auth_type: none, node_from_env_var: NODE, resource_attributes: {{k8s.cluster.uid: {{enabled: false}}}}}}
+k8snode: {{auth_type: serviceAccount}}
+heroku: {{{attributes}}}
+"
+    );
+    Contract::<resource_detection::Config>::new("{}", &[&full]).processor();
+}
+
+#[test]
+fn group_by_attrs_keeps_to_it() {
+    let keys = "keys: [service.name, http.method, host.name]";
+    Contract::<group_by_attrs::Config>::new("{}", &[keys]).processor();
 }
 
 #[test]

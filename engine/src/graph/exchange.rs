@@ -27,19 +27,18 @@ pub(super) fn deal(
 
 /// The share of each worker that has one.
 ///
-/// Traces are dealt by their IDs. Nothing deals series and tenants yet: one worker owns them all.
+/// Traces are dealt by their IDs, data points by their series. Nothing deals tenants yet: one worker
+/// owns them all.
 fn shares(
     partition: Partition,
     payload: Payload,
     workers: usize,
 ) -> SmallVec<[(usize, Payload); 8]> {
-    match (partition, NonZeroUsize::new(workers)) {
-        (Partition::TraceId, Some(workers)) => payload
-            .partition_by_trace(workers, xxh3_64)
-            .into_iter()
-            .enumerate()
-            .filter(|(_, share)| !share.is_empty())
-            .collect(),
-        _ => SmallVec::from_iter([(0, payload)]),
-    }
+    let shares = match (partition, NonZeroUsize::new(workers)) {
+        (Partition::TraceId, Some(workers)) => payload.partition_by_trace(workers, xxh3_64),
+        (Partition::Series, Some(workers)) => payload.partition_by_series(workers, xxh3_64),
+        _ => return SmallVec::from_iter([(0, payload)]),
+    };
+    let shares = shares.into_iter().enumerate();
+    shares.filter(|(_, share)| !share.is_empty()).collect()
 }

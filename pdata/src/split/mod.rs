@@ -12,6 +12,7 @@
 //! budget that their source is held by.
 
 mod plan;
+mod series;
 mod walk;
 
 #[cfg(test)]
@@ -20,6 +21,7 @@ mod tests;
 use std::num::NonZeroUsize;
 
 use self::plan::Plan;
+use self::series::SeriesHash;
 use self::walk::{Found, walk};
 use crate::wire::Cursor;
 use crate::{Payload, Segment, Signal};
@@ -138,6 +140,24 @@ impl Payload {
         self.partition(outputs, |dealt| {
             hash(trace_id(signal, dealt.record)) as usize
         })
+    }
+
+    /// Deals data points over `outputs` payloads by their series: each to the one that the hash of
+    /// its resource's attributes, its metric's name and its own attributes says, counted modulo
+    /// their number. The order of attributes makes no difference.
+    ///
+    /// Records that are no data points are dealt to the first.
+    #[must_use]
+    pub fn partition_by_series(
+        self,
+        outputs: NonZeroUsize,
+        hash: impl FnMut(&[u8]) -> u64,
+    ) -> Vec<Self> {
+        if self.signal() != Signal::Metrics {
+            return self.partition(outputs, |_| 0);
+        }
+        let mut series = SeriesHash::new(hash);
+        self.partition(outputs, |dealt| series.of(dealt) as usize)
     }
 }
 

@@ -1,3 +1,5 @@
+use std::hash::{DefaultHasher, Hasher};
+
 use bytes::Bytes;
 use proptest::prelude::*;
 use prost::Message;
@@ -240,4 +242,79 @@ fn data_points_of_a_metric_are_divided() {
     let metric = |piece: &Payload| laid_flat(piece).records[0].metric.clone();
     // Name, unit, temporality and all: both parts say the same of their points.
     assert_eq!(metric(&head), metric(&rest));
+}
+
+/// One point of each kind, of the series that the number tells, its attributes in this order.
+fn points(series: u32, backwards: bool) -> [Payload; 4] {
+    use crate::compose::{
+        Kind, Request, Temporality, exponential_point, histogram_point, number_point, summary_point,
+    };
+    let kinds = [
+        (Kind::Gauge, number_point::ATTRIBUTES),
+        (
+            Kind::Histogram(Temporality::Delta),
+            histogram_point::ATTRIBUTES,
+        ),
+        (
+            Kind::ExponentialHistogram(Temporality::Delta),
+            exponential_point::ATTRIBUTES,
+        ),
+        (Kind::Summary, summary_point::ATTRIBUTES),
+    ];
+    kinds.map(|(kind, field)| {
+        let mut request = Request::new(Signal::Metrics);
+        let names = if backwards { ["b", "a"] } else { ["a", "b"] };
+        request.resource(|resource| {
+            for name in names {
+                resource.attribute(1, name, "of the resource");
+            }
+        });
+        request.scope(if backwards { "one" } else { "other" }, "");
+        request.metric("metric", "", "", kind);
+        request.point(|point| {
+            for name in names {
+                let value = format!("{name}{series}");
+                point.attribute(field, name, &value);
+            }
+        });
+        request.finish(None).unwrap()
+    })
+}
+
+#[test]
+fn points_of_a_series_go_one_way_whatever_the_order_of_attributes() {
+    let hash = |bytes: &[u8]| {
+        let mut hasher = DefaultHasher::new();
+        hasher.write(bytes);
+        hasher.finish()
+    };
+    let way = |payload: Payload| {
+        let pieces = payload.partition_by_series(count(4), hash);
+        let full = pieces.iter().position(|piece| piece.items() == 1);
+        assert_eq!(pieces.iter().map(Payload::items).sum::<usize>(), 1);
+        full.unwrap()
+    };
+    let mut ways = [[0; 4]; 4];
+    for series in 0..100 {
+        let pairs = points(series, false).into_iter().zip(points(series, true));
+        for (kind, (one, other)) in pairs.enumerate() {
+            let taken = way(one);
+            assert_eq!(taken, way(other), "{series} of kind {kind}");
+            ways[kind][taken] += 1;
+        }
+    }
+    for of_kind in ways {
+        assert!(
+            of_kind.iter().all(|series| (10..50).contains(series)),
+            "{ways:?}"
+        );
+    }
+}
+
+#[test]
+fn what_is_no_point_goes_to_the_first() {
+    let payload = payload_of(&[Request::Logs(realistic_logs(7))]);
+    let pieces = payload.partition_by_series(count(3), |_| 1);
+    let items: Vec<_> = pieces.iter().map(Payload::items).collect();
+    assert_eq!(items, [7, 0, 0]);
 }
