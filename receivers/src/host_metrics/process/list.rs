@@ -54,6 +54,8 @@ impl List {
             names(&folder, &mut self.entries, |name| {
                 pids.extend(text::number(name))
             })?;
+            // As `/proc` has them; elsewhere they may come in any order.
+            pids.sort_unstable();
             self.proc = Some(folder);
             Ok(pids)
         });
