@@ -140,9 +140,12 @@ fn cells(row: &LedgerRow) -> [String; 10] {
     ]
 }
 
-/// Why items of a row were dropped; in capitals those that were lost.
+/// Why items of a row were dropped, in capitals those that were lost, and why others are dead letters.
 fn reasons(row: &LedgerRow) -> String {
-    let mut parts = Vec::new();
+    let letters = row.dead_letters.iter();
+    let mut parts: Vec<_> = letters
+        .map(|(reason, items)| format!("dead letters: {reason} {items}"))
+        .collect();
     for (reason, items) in &row.dropped {
         let lost = row.lost.get(reason).copied().unwrap_or_default();
         if *items > lost {
@@ -188,13 +191,15 @@ mod tests {
         exporter.consumed = 1000;
         exporter.drop_items("permanent", 150, false);
         exporter.drop_items("permanent", 50, true);
+        (exporter.r#in, exporter.out) = (1203, 3);
+        exporter.dead_letters.insert("panic".to_owned(), 3);
         let text = table(&[row("batch", 1200, 1200), exporter]).unwrap();
         let expected = "\
 PIPELINE  KIND       COMPONENT      SIGNAL    IN  CREATED   OUT  CONSUMED  DROPPED  HELD  REASONS
 traces    processor  batch          traces  1200        0  1200         0        0     0
-          exporter   otlp_grpc/far  traces  1200        0     0      1000      200     0  permanent 150, LOST: permanent 50
+          exporter   otlp_grpc/far  traces  1203        0     3      1000      200     0  dead letters: panic 3, permanent 150, LOST: permanent 50
 
-0 items came in, 1000 went out, 150 were dropped by decision, 50 were lost (permanent 50), 0 are held
+0 items came in, 1000 went out, 3 became dead letters, 150 were dropped by decision, 50 were lost (permanent 50), 0 are held
 ";
         assert_eq!(text, expected);
     }

@@ -21,7 +21,9 @@ fn plan(mode: Mode, second: &str) -> Plan {
         _ => ("sending_queue: {queue_size: 1000}", "", "admin"),
     };
     let exporter = |endpoint: &str| {
-        format!("{{endpoint: '{endpoint}', tls: {{insecure: true}}, timeout: 5s, {queue}}}")
+        format!(
+            "{{endpoint: '{endpoint}', compression: none, tls: {{insecure: true}}, timeout: 5s, {queue}}}"
+        )
     };
     let (first, second) = (exporter("{sink}"), exporter(second));
     let pipelines = ["traces", "metrics", "logs"].map(|signal| {

@@ -28,7 +28,7 @@ fn plan(mode: Mode) -> Plan {
         _ => ("queue_size: 100000", "", "admin"),
     };
     let delivery = format!(
-        "tls: {{insecure: true}}, sending_queue: {{{queue}}}, on_permanent_error: file/letters, \
+        "compression: none, tls: {{insecure: true}}, sending_queue: {{{queue}}}, on_permanent_error: file/letters, \
          retry_on_failure: {{initial_interval: 20ms, max_interval: 100ms, max_elapsed_time: 0s}}"
     );
     let pipeline = "{receivers: [otlp], processors: [batch], exporters: [otlp_grpc]}";
