@@ -74,6 +74,8 @@ pub struct Tally {
     /// Refusals that named no time to come again.
     pub bare: AtomicU64,
     pub broken: AtomicU64,
+    /// Connections that were refused, among these.
+    pub unreachable: AtomicU64,
     pub rejections: AtomicU64,
 }
 
@@ -100,8 +102,11 @@ impl Tally {
                 books.refuse(numbers);
                 add(&self.rejections);
             }
-            Answer::Broken(_) => {
+            Answer::Broken(told) => {
                 add(&self.broken);
+                if told.to_ascii_lowercase().contains("connection refused") {
+                    add(&self.unreachable);
+                }
                 return;
             }
         }
@@ -255,7 +260,8 @@ fn timed<T>(message: T) -> Request<T> {
 pub fn judge(status: &Status) -> Answer {
     let told = format!("{:?}: {}", status.code(), status.message());
     if std::error::Error::source(status).is_some() {
-        return Answer::Broken(told);
+        // With all that lies behind it.
+        return Answer::Broken(format!("{status:?}"));
     }
     match status.code() {
         Code::Unavailable | Code::ResourceExhausted => Answer::Refused {
