@@ -194,8 +194,8 @@ async fn what_is_filtered_is_not_told_of() {
     let (points, _) = first(
         &made_up(),
         "process: {exclude: {names: [init, kthreadd], match_type: strict}, resource_attributes: \
-         {process.owner: {metrics_include: [{strict: web}]}, process.pid: {enabled: false}, \
-         process.parent_pid: {metrics_exclude: [{regexp: '^7'}]}}}",
+         {process.owner: {metrics_include: [{strict: www-data}]}, process.pid: {enabled: false}, \
+         process.parent_pid: {metrics_exclude: [{regexp: '^15$'}]}}}",
     )
     .await;
     let resources: std::collections::BTreeSet<_> =
@@ -203,7 +203,7 @@ async fn what_is_filtered_is_not_told_of() {
     assert_eq!(resources.len(), 1);
     let only = resources.first().unwrap();
     assert!(
-        only.contains("process.owner=web") && !only.contains("process.pid"),
+        only.contains("process.owner=www-data") && !only.contains("process.pid"),
         "{only}"
     );
 }
