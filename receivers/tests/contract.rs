@@ -5,13 +5,7 @@ use std::net::TcpStream;
 
 use tidegate_component::testing::Contract;
 use tidegate_pdata::Signal;
-use tidegate_receivers::{ALL, file_log, host_metrics, otlp, prometheus};
-use tidegate_receivers::{ALL, nop, otlp};
-
-#[test]
-fn nop_keeps_to_it() {
-    Contract::<nop::Config>::new("{}", &[]).receiver("{}", |_| "{}".to_owned());
-}
+use tidegate_receivers::{ALL, file_log, host_metrics, nop, otlp, prometheus};
 
 #[test]
 fn otlp_keeps_to_it() {
@@ -27,16 +21,6 @@ fn otlp_keeps_to_it() {
     };
     contract.receiver_account(at("http"), over_http);
     contract.receiver_account(at("grpc"), over_grpc);
-}
-
-#[test]
-fn host_metrics_keeps_to_it() {
-    let text = "{collection_interval: 1s, initial_delay: 0s, timeout: 10s, root_path: /, \
-                metadata_collection_interval: 1m, scrapers: {cpu: , disk: , filesystem: , load: , \
-                memory: , network: , nfs: , paging: , process: , processes: , system: }}";
-    let full = [text];
-    let contract = Contract::<host_metrics::Config>::new("scrapers: {cpu: }", &full);
-    contract.receiver(text, str::to_owned);
 }
 
 /// Posts a request on a connection of its own and says whether it was accepted.
@@ -109,15 +93,6 @@ async fn call(address: &str, signal: Signal, message: &[u8]) -> Option<String> {
 }
 
 #[test]
-fn prometheus_keeps_to_it() {
-    let job =
-        "config: {scrape_configs: [{job_name: a, static_configs: [{targets: ['127.0.0.1:1']}]}]}";
-    let all = format!(
-        "{job}\ntrim_metric_suffixes: true\ntarget_allocator:\napi_server: {{enabled: false}}"
-    );
-    let all = [&*all];
-    let contract = Contract::<prometheus::Config>::new(job, &all);
-    contract.receiver(job, |_| job.to_owned());
 fn file_log_keeps_to_it() {
     let folder = tempfile::tempdir().expect("a temporary directory");
     let pattern = folder.path().join("*.log").display().to_string();
@@ -156,6 +131,7 @@ resource: {{service.name: shop}}
 retry_on_failure: {{enabled: true, initial_interval: 1s, max_interval: 10s, max_elapsed_time: 5m}}
 header: {{pattern: '^#', metadata_operators: [{{type: regex_parser, regex: '(?P<a>.)'}}]}}
 "
+    );
     let lines = format!(
         "
 include: ['{pattern}']
@@ -163,8 +139,36 @@ multiline: {{line_end_pattern: ';', omit_pattern: true}}
 ordering_criteria: {{regex: '(?P<n>.)', top_n: 2, group_by: '(.)', sort_by: [{{sort_type: numeric, regex_key: n}}]}}
 storage: file_storage
 "
+    );
     let full = [full.as_str(), lines.as_str()];
     Contract::<file_log::Config>::new(&minimal, &full).receiver(&minimal, ToOwned::to_owned);
+}
+
+#[test]
+fn host_metrics_keeps_to_it() {
+    let text = "{collection_interval: 1s, initial_delay: 0s, timeout: 10s, root_path: /, \
+                metadata_collection_interval: 1m, scrapers: {cpu: , disk: , filesystem: , load: , \
+                memory: , network: , nfs: , paging: , process: , processes: , system: }}";
+    let full = [text];
+    let contract = Contract::<host_metrics::Config>::new("scrapers: {cpu: }", &full);
+    contract.receiver(text, str::to_owned);
+}
+
+#[test]
+fn nop_keeps_to_it() {
+    Contract::<nop::Config>::new("{}", &[]).receiver("{}", |_| "{}".to_owned());
+}
+
+#[test]
+fn prometheus_keeps_to_it() {
+    let job =
+        "config: {scrape_configs: [{job_name: a, static_configs: [{targets: ['127.0.0.1:1']}]}]}";
+    let all = format!(
+        "{job}\ntrim_metric_suffixes: true\ntarget_allocator:\napi_server: {{enabled: false}}"
+    );
+    let all = [&*all];
+    let contract = Contract::<prometheus::Config>::new(job, &all);
+    contract.receiver(job, |_| job.to_owned());
 }
 
 #[test]
