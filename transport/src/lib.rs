@@ -3,6 +3,7 @@
 pub mod client;
 pub mod compression;
 mod crowd;
+pub mod datagrams;
 pub mod grpc;
 pub mod pages;
 pub mod query;

@@ -1,4 +1,4 @@
-//! Listening sockets that outlive a process: those that it was given at its start, and those that
+//! Sockets that outlive a process: those that it was given at its start, and those that
 //! it can give to the one that follows.
 //!
 //! Sockets come from whoever started the process (systemd) or from the process before it. A server
@@ -6,7 +6,7 @@
 //! which came meanwhile wait in the socket's backlog and none is refused.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
@@ -20,6 +20,8 @@ use socket2::{SockRef, Type};
 pub enum Local {
     /// An IP address and a port.
     Tcp(SocketAddr),
+    /// The same, for datagrams.
+    Udp(SocketAddr),
     /// The path of a unix socket.
     Unix(PathBuf),
 }
@@ -28,6 +30,7 @@ impl std::fmt::Display for Local {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Tcp(address) => address.fmt(f),
+            Self::Udp(address) => write!(f, "udp:{address}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
@@ -90,7 +93,7 @@ impl Sockets {
     /// Keeps a socket for the server that will listen on its address.
     ///
     /// # Errors
-    /// When it is no stream socket that listens on an IP address or a path.
+    /// When it is neither a stream socket that listens on an IP address or a path nor one for datagrams.
     pub fn give(&self, socket: OwnedFd, origin: impl Into<String>) -> io::Result<Local> {
         let local = examine(socket.as_fd())?;
         SockRef::from(&socket).set_nonblocking(true)?;
@@ -161,11 +164,20 @@ impl Sockets {
     }
 }
 
-/// Where a socket listens, if it is one that connections can be accepted from.
+/// Where a socket listens, if it is one that connections or datagrams come in on.
 fn examine(socket: BorrowedFd<'_>) -> io::Result<Local> {
     let seen = SockRef::from(&socket);
     let wrong = |what: &str| io::Error::new(io::ErrorKind::InvalidInput, what.to_owned());
-    if seen.r#type()? != Type::STREAM {
+    let kind = seen.r#type()?;
+    if kind == Type::DGRAM {
+        let address = seen.local_addr()?.as_socket();
+        let address = address.filter(|address| address.port() != 0);
+        return match address {
+            Some(address) => Ok(Local::Udp(address)),
+            None => Err(wrong("it takes datagrams on no port")),
+        };
+    }
+    if kind != Type::STREAM {
         return Err(wrong("it is no stream socket"));
     }
     if !rustix::net::sockopt::socket_acceptconn(socket)? {
@@ -186,6 +198,11 @@ pub(crate) fn claim_tcp(sockets: &Sockets, address: SocketAddr) -> Option<TcpLis
     sockets.claim(&Local::Tcp(address)).map(TcpListener::from)
 }
 
+/// A socket for datagrams that was given for an address.
+pub(crate) fn claim_udp(sockets: &Sockets, address: SocketAddr) -> Option<UdpSocket> {
+    sockets.claim(&Local::Udp(address)).map(UdpSocket::from)
+}
+
 /// A unix socket that was given for a path.
 pub(crate) fn claim_unix(sockets: &Sockets, path: &std::path::Path) -> Option<UnixListener> {
     let local = Local::Unix(path.to_owned());
@@ -194,7 +211,8 @@ pub(crate) fn claim_unix(sockets: &Sockets, path: &std::path::Path) -> Option<Un
 
 #[cfg(test)]
 mod tests {
-    use std::net::{TcpStream, UdpSocket};
+    use std::net::TcpStream;
+    use std::os::unix::net::UnixDatagram;
 
     use super::*;
 
@@ -229,11 +247,11 @@ mod tests {
     }
 
     #[test]
-    fn only_stream_sockets_that_listen_are_taken() {
+    fn only_sockets_that_something_comes_in_on_are_taken() {
         let sockets = Sockets::default();
-        let datagrams = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let (datagrams, _) = UnixDatagram::pair().unwrap();
         let error = sockets.give(datagrams.into(), "test").unwrap_err();
-        assert_eq!(error.to_string(), "it is no stream socket");
+        assert_eq!(error.to_string(), "it takes datagrams on no port");
         let (listener, address) = listener();
         let stream = TcpStream::connect(address).unwrap();
         let error = sockets.give(stream.into(), "test").unwrap_err();

@@ -30,7 +30,7 @@ pub(super) fn check(settings: &Settings, parts: &Parts, found: &mut Diagnostics)
     }
 }
 
-/// Every address that will be listened on, as `host:port` or `unix:path`.
+/// Every address that will be listened on, as `host:port`, `udp:host:port` or `unix:path`.
 pub(super) fn addresses(settings: &Settings, parts: &Parts) -> Vec<String> {
     let all = every(settings, parts).into_iter();
     all.map(|listener| listener.address).collect()
@@ -97,6 +97,13 @@ fn report(first: &Listener, later: &Listener) -> Diagnostic {
 
 /// Whether two addresses cannot both be listened on.
 fn clash(one: &str, other: &str) -> bool {
+    // Datagrams and connections have ports of their own.
+    let datagrams = |address: &str| address.starts_with("udp:");
+    if datagrams(one) != datagrams(other) {
+        return false;
+    }
+    let bare = |address| str::strip_prefix(address, "udp:").unwrap_or(address);
+    let (one, other) = (bare(one), bare(other));
     let (Some((host, port)), Some((other_host, other_port))) = (split(one), split(other)) else {
         // Paths of sockets.
         return one == other;
@@ -134,6 +141,8 @@ mod tests {
         assert!(!clash("127.0.0.1:4317", "[::1]:4317"));
         assert!(!clash("localhost:4317", "localhost:4318"));
         assert!(!clash("localhost:0", "localhost:0"));
+        assert!(clash("udp:localhost:6831", "udp:0.0.0.0:6831"));
+        assert!(!clash("udp:localhost:6831", "localhost:6831"));
         assert!(clash("unix:/run/otlp.sock", "unix:/run/otlp.sock"));
         assert!(!clash("unix:/run/otlp.sock", "unix:/run/other.sock"));
     }

@@ -211,6 +211,14 @@ impl Request {
         self.items += 1;
     }
 
+    /// Writes records of the scope that were encoded elsewhere, each as a field of number 2.
+    pub fn records(&mut self, count: usize, encoded: &[u8]) {
+        debug_assert!(self.signal != Signal::Metrics, "metrics have points");
+        self.need_scope();
+        self.fields.raw(encoded);
+        self.items += count;
+    }
+
     /// Begins a metric of the scope.
     pub fn metric(&mut self, name: &str, description: &str, unit: &str, kind: Kind) {
         debug_assert!(self.signal == Signal::Metrics, "{:?}", self.signal);

@@ -99,7 +99,7 @@ impl Address {
     ///
     /// Every interface is `[::]`, which takes IPv4 as well; where the system has no IPv6,
     /// `0.0.0.0` follows.
-    pub(super) async fn resolve(
+    pub(crate) async fn resolve(
         host: &str,
         port: u16,
         family: Family,

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use super::connection::{Connection, Phase};
 use super::{Address, Family, Peer, Service, Settings};
 use crate::crowd::{Crowd, Place};
+use crate::datagrams;
 use crate::sockets::{Entry, Local, Sockets, claim_tcp, claim_unix};
 
 /// Connections that the system keeps until they are accepted.
@@ -92,7 +93,7 @@ impl Server {
     pub const fn address(&self) -> Option<SocketAddr> {
         match self.local {
             Local::Tcp(address) => Some(address),
-            Local::Unix(_) => None,
+            Local::Udp(_) | Local::Unix(_) => None,
         }
     }
 
@@ -115,13 +116,15 @@ impl Server {
     }
 }
 
-/// Makes sure that a server can listen on an endpoint, a host and a port: that its socket was
-/// given, or that a new one can be opened. It is closed again.
+/// Makes sure that a server can listen on an endpoint, a host and a port, after `udp:` where
+/// datagrams come in: that its socket was given, or that a new one can be opened. It is closed again.
 ///
 /// # Errors
 /// When the address cannot be had.
 pub async fn check(endpoint: &str) -> Result<(), ListenError> {
-    let checked = match Address::parse(endpoint, "tcp") {
+    let datagrams = endpoint.strip_prefix(datagrams::PREFIX);
+    let checked = match Address::parse(datagrams.unwrap_or(endpoint), "tcp") {
+        Ok(address) if datagrams.is_some() => datagrams::check(&address).await,
         Ok(address) => Listener::check(&address).await,
         // The path of a unix socket, which the process before may still listen on.
         Err(_) if endpoint.contains('/') => Ok(()),
@@ -136,7 +139,7 @@ pub async fn check(endpoint: &str) -> Result<(), ListenError> {
 impl std::fmt::Display for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.local {
-            Local::Tcp(address) => address.fmt(f),
+            Local::Tcp(address) | Local::Udp(address) => address.fmt(f),
             Local::Unix(path) => path.display().fmt(f),
         }
     }
