@@ -74,12 +74,9 @@ impl Doors {
         context: Context,
         until: Option<Instant>,
     ) -> Result<(), Status> {
-        let Some(intake) = &self.intakes[signal.index()] else {
-            return Err(Status::new(
-                Code::Unimplemented,
-                "no pipeline takes this signal",
-            ));
-        };
+        if !self.takes(signal) {
+            return Err(no_pipeline());
+        }
         let admitted = Payload::admit(signal, message, Some(hold)).map_err(|fault| {
             let status = Status::new(
                 Code::InvalidArgument,
@@ -91,10 +88,23 @@ impl Doors {
         if admitted.rewritten {
             self.rewritten(signal);
         }
-        if admitted.payload.is_empty() {
+        self.bring(admitted.payload, context, until).await
+    }
+
+    /// Brings a payload in and waits for what becomes of it.
+    pub(crate) async fn bring(
+        &self,
+        payload: Payload,
+        context: Context,
+        until: Option<Instant>,
+    ) -> Result<(), Status> {
+        let Some(intake) = &self.intakes[payload.signal().index()] else {
+            return Err(no_pipeline());
+        };
+        if payload.is_empty() {
             return Ok(());
         }
-        answer(intake.bring(admitted.payload, context, until).await?)
+        answer(intake.bring(payload, context, until).await?)
     }
 
     /// Counts a request that was turned away for its own fault.
@@ -106,6 +116,7 @@ impl Doors {
             Code::ResourceExhausted => "too_large",
             Code::DeadlineExceeded => "too_slow",
             Code::Cancelled => "cut_off",
+            Code::Aborted => "queue_full",
             Code::Unimplemented => "unsupported",
             Code::InvalidArgument => "malformed",
             Code::Unauthenticated => "unauthenticated",
@@ -135,6 +146,10 @@ impl Doors {
             )
             .add(1);
     }
+}
+
+fn no_pipeline() -> Status {
+    Status::new(Code::Unimplemented, "no pipeline takes this signal")
 }
 
 /// What a client is told of an outcome.

@@ -3,14 +3,22 @@
 mod doors;
 pub mod file_log;
 mod files;
+mod grouped;
 pub mod host_metrics;
+#[cfg(any(test, feature = "testing"))]
+pub mod hostile;
+pub mod jaeger;
 pub mod nop;
 mod operators;
 pub mod otlp;
 pub mod prometheus;
+mod repeated;
 mod scrape;
 mod servers;
+mod text;
+pub mod thrift;
 mod web;
+pub mod zipkin;
 
 use tidegate_component::{Entry, Receiver};
 
@@ -18,7 +26,9 @@ use tidegate_component::{Entry, Receiver};
 pub static ALL: &[Entry<Box<dyn Receiver>>] = &[
     Entry::of::<file_log::Config>(),
     Entry::of::<host_metrics::Config>(),
+    Entry::of::<jaeger::Config>(),
     Entry::of::<nop::Config>(),
     Entry::of::<otlp::Config>(),
     Entry::of::<prometheus::Config>(),
+    Entry::of::<zipkin::Config>(),
 ];

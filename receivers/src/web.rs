@@ -12,7 +12,7 @@ use tidegate_transport::compression::{Codec, DecompressError};
 use tidegate_transport::grpc::{Code, Status};
 use tidegate_transport::server::config::HttpServer;
 use tidegate_transport::server::{
-    Body, BodyError, Cors, Encodings, Pace, Peer, Response, read_body,
+    Body, BodyError, Cors, Encodings, Pace, Peer, Reply, Response, read_body,
 };
 
 use crate::doors::{Doors, context};
@@ -91,6 +91,12 @@ impl Web {
         Some(self.with_headers(answer))
     }
 
+    /// Whether a request is a browser's question before its request, which says nothing of who asks.
+    pub(crate) fn is_open(&self, parts: &Parts) -> bool {
+        let cors = self.cors.as_ref();
+        cors.is_some_and(|cors| cors.preflight(parts).is_some())
+    }
+
     /// Adds to an answer what browsers and the configuration ask for.
     pub(crate) fn finish(&self, parts: &Parts, mut answer: Response) -> Response {
         if let Some(cors) = &self.cors {
@@ -125,6 +131,13 @@ pub(crate) fn body_status(error: BodyError) -> Refused {
             (status.code.to_http(), status)
         }
     }
+}
+
+/// A refusal in plain text.
+pub(crate) fn refusal(code: StatusCode, status: &Status) -> Response {
+    let mut answer = Reply::text(code, status.message.clone().into_owned());
+    tell_when(&mut answer, status);
+    answer
 }
 
 /// Says in the headers of a refusal when to come again.

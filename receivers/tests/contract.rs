@@ -4,8 +4,8 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use tidegate_component::testing::Contract;
-use tidegate_pdata::Signal;
-use tidegate_receivers::{ALL, file_log, host_metrics, nop, otlp, prometheus};
+use tidegate_pdata::{Signal, canonical_items};
+use tidegate_receivers::{ALL, file_log, host_metrics, jaeger, nop, otlp, prometheus, zipkin};
 
 #[test]
 fn otlp_keeps_to_it() {
@@ -23,22 +23,99 @@ fn otlp_keeps_to_it() {
     contract.receiver_account(at("grpc"), over_grpc);
 }
 
+#[test]
+fn jaeger_keeps_to_it() {
+    let full = [
+        "protocols: {thrift_http: }",
+        "protocols: {thrift_compact: }",
+        "protocols: {thrift_binary: {queue_size: 5, max_packet_size: 9000, workers: 2, socket_buffer_size: 100000}}",
+    ];
+    let contract = Contract::<jaeger::Config>::new("protocols: {grpc: }", &full);
+    let all = "protocols: {grpc: {endpoint: '127.0.0.1:0'}, thrift_http: {endpoint: '127.0.0.1:0'}, \
+               thrift_compact: {endpoint: '127.0.0.1:0'}, thrift_binary: {endpoint: '127.0.0.1:0'}}";
+    let at = |protocol: &'static str| {
+        move |address: &str| format!("protocols: {{{protocol}: {{endpoint: '{address}'}}}}")
+    };
+    for protocol in ["grpc", "thrift_http"] {
+        contract.receiver(all, at(protocol));
+    }
+    contract.receiver_account(at("thrift_http"), |address, signal, message| {
+        let spans = canonical_items(signal, message).expect("it is OTLP");
+        let body = jaeger_batch(spans);
+        let answer = post(address, "/api/traces", "application/x-thrift", &body);
+        answer.is_some_and(|status| status == 202)
+    });
+}
+
+/// A batch of so many spans in thrift's binary protocol.
+fn jaeger_batch(spans: usize) -> Vec<u8> {
+    const STRUCT: u8 = 12;
+    const LIST: u8 = 15;
+    // Of each span: the IDs, no parent and no name, no flags, a time and a duration.
+    let mut span = Vec::new();
+    for id in 1..=4 {
+        span.extend([10, 0, id, 0, 0, 0, 0, 0, 0, 0, id % 4]);
+    }
+    span.extend([11, 0, 5, 0, 0, 0, 0]);
+    span.extend([8, 0, 7, 0, 0, 0, 0]);
+    for id in 8..=9 {
+        span.extend([10, 0, id, 0, 0, 0, 0, 0, 0, 0, 1]);
+    }
+    span.push(0);
+    let mut batch = vec![STRUCT, 0, 1, 11, 0, 1, 0, 0, 0, 1, b's', 0];
+    batch.extend([LIST, 0, 2, STRUCT]);
+    batch.extend(u32::try_from(spans).expect("they are few").to_be_bytes());
+    batch.extend(span.repeat(spans));
+    batch.push(0);
+    batch
+}
+
+#[test]
+fn zipkin_keeps_to_it() {
+    let full = [
+        "{parse_string_tags: true, endpoint: 'localhost:9411', transport: tcp, dialer: {}, tls: {cert_file: cert.pem, key_file: key.pem}, cors: {}, auth: {}, \
+         max_request_body_size: 1, include_metadata: true, response_headers: {a: b}, \
+         compression_algorithms: [gzip], read_timeout: 1s, read_header_timeout: 1s, write_timeout: 1s, \
+         idle_timeout: 1s, middlewares: [], keep_alives_enabled: false}",
+    ];
+    let contract = Contract::<zipkin::Config>::new("{}", &full);
+    let at = |address: &str| format!("endpoint: '{address}'");
+    contract.receiver(&at("127.0.0.1:0"), at);
+    contract.receiver_account(at, |address, signal, message| {
+        let spans = canonical_items(signal, message).expect("it is OTLP");
+        let span = r#"{"traceId": "1", "id": "1"}"#;
+        let body = format!("[{}]", vec![span; spans].join(","));
+        let answer = post(
+            address,
+            "/api/v2/spans",
+            "application/json",
+            body.as_bytes(),
+        );
+        answer.is_some_and(|status| status == 202)
+    });
+}
+
 /// Posts a request on a connection of its own and says whether it was accepted.
 fn over_http(address: &str, signal: Signal, message: &[u8]) -> bool {
-    let Ok(mut stream) = TcpStream::connect(address) else {
-        return false;
-    };
+    let path = format!("/v1/{signal}");
+    let answer = post(address, &path, "application/x-protobuf", message);
+    answer.is_some_and(|status| status == 200)
+}
+
+/// Posts a request on a connection of its own and gives the status of the answer.
+fn post(address: &str, path: &str, kind: &str, message: &[u8]) -> Option<u16> {
+    let mut stream = TcpStream::connect(address).ok()?;
     let head = format!(
-        "POST /v1/{signal} HTTP/1.1\r\nhost: a\r\ncontent-type: application/x-protobuf\r\n\
+        "POST {path} HTTP/1.1\r\nhost: a\r\ncontent-type: {kind}\r\n\
          connection: close\r\ncontent-length: {}\r\n\r\n",
         message.len()
     );
     let mut answer = Vec::new();
-    stream
-        .write_all(head.as_bytes())
-        .and_then(|()| stream.write_all(message))
-        .and_then(|()| stream.read_to_end(&mut answer))
-        .is_ok_and(|_| answer.starts_with(b"HTTP/1.1 200"))
+    stream.write_all(head.as_bytes()).ok()?;
+    stream.write_all(message).ok()?;
+    stream.read_to_end(&mut answer).ok()?;
+    let status = answer.strip_prefix(b"HTTP/1.1 ")?.get(..3)?;
+    std::str::from_utf8(status).ok()?.parse().ok()
 }
 
 /// Makes a unary call on a connection of its own and says whether it was accepted.

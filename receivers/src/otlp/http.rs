@@ -139,19 +139,15 @@ impl Service for Http {
 
     // A browser's preflight carries no credentials.
     fn is_open(&self, request: &Parts) -> bool {
-        let cors = self.settings.cors.as_ref();
-        cors.is_some_and(|cors| cors.preflight(request).is_some())
+        self.settings.web.is_open(request)
     }
 
     fn unauthenticated(&self, request: &Parts, fault: &Unauthenticated) -> Response {
         let status = Status::new(Code::Unauthenticated, fault.0.clone());
-        self.export.failed(self.route(request.uri.path()), &status);
+        self.doors.failed(self.route(request.uri.path()), &status);
         let format = Format::of(&request.headers).unwrap_or(Format::Json);
-        let mut response = reply::refused(format, status.code.to_http(), &status);
-        if let Some(cors) = &self.settings.cors {
-            cors.decorate(&request.method, &request.headers, response.headers_mut());
-        }
-        response
+        let answer = reply::refused(format, status.code.to_http(), &status);
+        self.settings.web.finish(request, answer)
     }
 
     fn panicked(&self) -> Response {
