@@ -84,12 +84,12 @@ fn points(request: &ExportMetricsServiceRequest) -> Points {
             match metric.data.as_ref().expect("it has points") {
                 Data::Gauge(gauge) => {
                     for point in &gauge.data_points {
-                        add(&point.attributes, number(point.value));
+                        add(&point.attributes, number(point.value.as_ref()));
                     }
                 }
                 Data::Sum(sum) => {
                     for point in &sum.data_points {
-                        add(&point.attributes, number(point.value));
+                        add(&point.attributes, number(point.value.as_ref()));
                     }
                 }
                 Data::Histogram(histogram) => {
@@ -124,10 +124,10 @@ fn points(request: &ExportMetricsServiceRequest) -> Points {
     points
 }
 
-fn number(value: Option<Value>) -> Said {
+fn number(value: Option<&Value>) -> Said {
     match value {
-        Some(Value::AsDouble(value)) => Said::Number(value),
-        Some(Value::AsInt(value)) => Said::Number(value as f64),
+        Some(Value::AsDouble(value)) => Said::Number(*value),
+        Some(Value::AsInt(value)) => Said::Number(*value as f64),
         None => Said::Nothing,
     }
 }
@@ -194,8 +194,8 @@ fn what_our_exporter_shows_is_scraped_again() {
     }
     let kinds = |points: &Points, is: fn(&Said) -> bool| points.values().filter(|s| is(s)).count();
     for is in [
-        (|said| matches!(said, Said::Number(_))) as fn(&Said) -> bool,
-        |said| matches!(said, Said::Summary(..)),
+        (|said: &Said| matches!(said, Said::Number(_))) as fn(&Said) -> bool,
+        |said: &Said| matches!(said, Said::Summary(..)),
     ] {
         assert_eq!(kinds(&text, is), kinds(&proto, is));
         assert!(kinds(&text, is) > 0);
