@@ -46,14 +46,17 @@ pub trait Storage: Send + Sync {
     fn flush(&self);
 }
 
+/// An extension, and the storage that it is, if it is one.
+type Named = (ComponentId, Option<Arc<dyn Storage>>);
+
 /// The storages of a configuration, as components that name one find it.
 #[derive(Clone, Default)]
-pub struct Storages(Arc<[(ComponentId, Option<Arc<dyn Storage>>)]>);
+pub struct Storages(Arc<[Named]>);
 
 impl Storages {
     /// The extensions of the service, those that are no storage among them.
     #[must_use]
-    pub fn new(extensions: Vec<(ComponentId, Option<Arc<dyn Storage>>)>) -> Self {
+    pub fn new(extensions: Vec<Named>) -> Self {
         Self(extensions.into())
     }
 
