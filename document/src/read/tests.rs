@@ -380,3 +380,39 @@ fn an_engines_part_is_taken_off_and_the_rest_read_after() {
         "unknown key `verbse`; did you mean `verbose`?"
     );
 }
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Shape {
+    Circle { radius: u32 },
+    Square { side: u32 },
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Shapes {
+    shapes: Vec<Shape>,
+}
+
+#[test]
+fn a_tag_that_names_no_variant_is_told_with_those_that_there_are() {
+    let read = |text: &str| read::<Shapes>(&crate::yaml::parse_str(text).unwrap());
+    let shapes = read("shapes: [{type: circle, radius: 1}, {type: square, side: 2}]").unwrap();
+    assert!(matches!(
+        shapes.shapes[..],
+        [Shape::Circle { radius: 1 }, Shape::Square { side: 2 }]
+    ));
+    for (given, help) in [
+        ("sqare", "did you mean `square`?"),
+        ("line", "known here: circle, square"),
+    ] {
+        let found = read(&format!("shapes: [{{type: {given}, side: 2}}]")).unwrap_err();
+        let found: Vec<_> = found.iter().collect();
+        let [only] = found[..] else {
+            panic!("{found:#?}");
+        };
+        assert_eq!(only.path, "shapes::0::type");
+        assert_eq!(only.message, format!("there is no type `{given}`"));
+        assert!(only.help.iter().any(|text| text == help), "{only:#?}");
+    }
+}

@@ -207,7 +207,7 @@ impl Lane {
     }
 
     /// Moves files on, as what was read is kept.
-    pub(super) fn keep(&mut self, moves: &Moves) {
+    pub(super) fn keep(&mut self, moves: &[(u64, u64, u64)]) {
         for (number, offset, entries) in moves {
             if let Some(place) = self.tracker.place_mut(*number) {
                 (place.kept, place.kept_entries) = (*offset, *entries);

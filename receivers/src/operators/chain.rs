@@ -315,15 +315,15 @@ impl Node {
                 }
             }
             Work::Recombine(recombine) => {
-                let pushed = recombine.push(entry, made);
-                self.pushed(pushed, under_way, made)
+                let refused = recombine.push(entry, made);
+                self.pushed(refused, under_way, made)
             }
             Work::Container(container) => {
-                let pushed = container.push(entry, made);
+                let refused = container.push(entry, made);
                 if let Some(why) = container.take_fault() {
                     self.faults.note(&why, self.is_quiet());
                 }
-                self.pushed(pushed, under_way, made)
+                self.pushed(refused, under_way, made)
             }
         }
     }
@@ -334,28 +334,31 @@ impl Node {
 
     fn pushed(
         &mut self,
-        pushed: Result<(), (Entry, String)>,
+        refused: Option<(Entry, String)>,
         under_way: &mut Vec<(Target, Entry)>,
         made: &mut Vec<Entry>,
     ) -> Option<(Target, Entry)> {
-        let mut waiting = Vec::new();
-        let failed = match pushed {
-            Ok(()) => None,
-            Err((entry, why)) => self.failed(entry, &why, &mut waiting),
-        };
-        // What came out before goes on before.
-        let mut all: Vec<(Target, Entry)> = Vec::with_capacity(made.len() + 1);
-        for entry in made.drain(..) {
-            let first = forward(&self.next, entry, &mut waiting);
-            all.extend(first);
-            all.extend(waiting.drain(..).rev());
+        // Nearly always one entry goes on, or none.
+        match (made.len(), refused) {
+            (0, None) => None,
+            (0, Some((entry, why))) => self.failed(entry, &why, under_way),
+            (1, None) => forward(&self.next, made.pop()?, under_way),
+            (_, refused) => {
+                let mut all: Vec<(Target, Entry)> = Vec::new();
+                let mut others = Vec::new();
+                for entry in made.drain(..) {
+                    all.extend(forward(&self.next, entry, &mut others));
+                    all.extend(others.drain(..).rev());
+                }
+                // What came out before goes on before.
+                if let Some((entry, why)) = refused {
+                    all.extend(self.failed(entry, &why, &mut others));
+                    all.extend(others.drain(..).rev());
+                }
+                under_way.extend(all.into_iter().rev());
+                under_way.pop()
+            }
         }
-        all.extend(failed);
-        all.extend(waiting.drain(..).rev());
-        let mut all = all.into_iter().rev();
-        let last_pushed = all.len().checked_sub(1)?;
-        under_way.extend(all.by_ref().take(last_pushed));
-        all.next()
     }
 
     fn failed(

@@ -91,12 +91,12 @@ impl ContainerKeys {
 }
 
 impl Container {
-    /// Takes an entry; gives it back where its line is none of a container.
+    /// Takes an entry; gives it back, with why, where its line is none of a container.
     pub(super) fn push(
         &mut self,
         mut entry: Entry,
         out: &mut Vec<Entry>,
-    ) -> Result<(), (Entry, String)> {
+    ) -> Option<(Entry, String)> {
         let taken = match self.from.is_root() && self.from.root == Root::Body {
             true => std::mem::take(&mut entry.body),
             false => self.from.get(&entry).cloned().unwrap_or_default(),
@@ -106,7 +106,7 @@ impl Container {
             if self.from.is_root() {
                 entry.body = taken;
             }
-            return Err((entry, why));
+            return Some((entry, why));
         };
         let line = match line(&text, self.format) {
             Ok(line) => line,
@@ -114,7 +114,7 @@ impl Container {
                 if self.from.is_root() {
                     entry.body = Value::Str(text);
                 }
-                return Err((entry, why));
+                return Some((entry, why));
             }
         };
         entry.timestamp = Some(line.time);
@@ -139,10 +139,10 @@ impl Container {
         let fault = self.add_metadata(&mut entry);
         self.gather_line(entry, &line, out);
         match (fault, out.pop()) {
-            (Some(why), Some(entry)) => Err((entry, why)),
+            (Some(why), Some(entry)) => Some((entry, why)),
             (_, entry) => {
                 out.extend(entry);
-                Ok(())
+                None
             }
         }
     }

@@ -1,5 +1,7 @@
 //! `recombine`: several entries in a row become one.
 
+use std::sync::Arc;
+
 use tidegate_component::BuildError;
 
 use super::config::{RecombineKeys, Side};
@@ -7,7 +9,7 @@ use super::entry::Entry;
 use super::expr::{Expression, Fault};
 use super::field::Field;
 use super::gather::{Bounds, Gather, Whole};
-use super::value::Value;
+use super::value::{Text, Value};
 
 /// The operator.
 pub(crate) struct Recombine {
@@ -55,32 +57,26 @@ impl RecombineKeys {
 }
 
 impl Recombine {
-    /// Takes an entry; gives it back where it cannot be told what becomes of it.
-    pub(super) fn push(
-        &mut self,
-        entry: Entry,
-        out: &mut Vec<Entry>,
-    ) -> Result<(), (Entry, String)> {
+    /// Takes an entry; gives it back, with why, where it cannot be told what becomes of it.
+    pub(super) fn push(&mut self, entry: Entry, out: &mut Vec<Entry>) -> Option<(Entry, String)> {
         let matched = match self.expression.holds(&entry) {
             Ok(matched) => matched,
-            Err(why) => return Err((entry, why)),
+            Err(why) => return Some((entry, why)),
         };
         let text = match self.field.get(&entry) {
             Some(Value::Str(text)) => text.clone(),
             other => {
                 let kind = other.map_or("nothing", Value::kind);
-                return Err((
-                    entry,
-                    format!("{} is {kind}, not a text to combine", self.field),
-                ));
+                let why = format!("{} is {kind}, not a text to combine", self.field);
+                return Some((entry, why));
             }
         };
         let source = match self.source.get(&entry) {
             Some(Value::Str(source)) => source.clone(),
             // Without the path as an attribute, files are still told apart.
             _ => match &entry.origin.path {
-                Some(path) => path.clone().into(),
-                None => super::value::Text::Static(""),
+                Some(path) => Arc::clone(path).into(),
+                None => Text::Static(""),
             },
         };
         if matched && self.first {
@@ -92,7 +88,7 @@ impl Recombine {
             self.whole.extend(self.gather.take(&source));
         }
         self.emit(out);
-        Ok(())
+        None
     }
 
     fn emit(&mut self, out: &mut Vec<Entry>) {
