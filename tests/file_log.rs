@@ -1,7 +1,7 @@
 //! `file_log` as a process: what dies, and what is there after it.
 
-// What the tests share is public for all of them.
-#![allow(unreachable_pub)]
+// What the tests share is public for all of them, and some of it tells what was left out.
+#![allow(unreachable_pub, clippy::print_stdout)]
 
 mod support;
 

@@ -83,10 +83,10 @@ impl Reader {
         };
         let locked = settings.keys.acquire_fs_lock;
         if locked
-            && !file
+            && file
                 .source
                 .as_ref()
-                .is_some_and(|source| source.file().try_lock_shared().is_ok())
+                .is_none_or(|source| source.file().try_lock_shared().is_err())
         {
             return End::Failed;
         }

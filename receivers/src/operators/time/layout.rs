@@ -239,15 +239,27 @@ impl Items {
             'p' | 'P' => Item::HalfDay,
             'M' => Item::Minute(Width::Two),
             'S' => Item::Second(Width::Two),
-            'L' | 'f' | 's' => return Some(self.fraction()),
+            'L' | 'f' | 's' => {
+                self.fraction();
+                return Some(());
+            }
             'Z' => Item::ZoneName,
             'z' => offset(true, false, 2),
             'i' => offset(false, false, 1),
             'j' => offset(false, true, 2),
             'k' => offset(false, true, 3),
-            'n' => return Some(self.literal('\n')),
-            't' => return Some(self.literal('\t')),
-            '%' => return Some(self.literal('%')),
+            'n' => {
+                self.literal('\n');
+                return Some(());
+            }
+            't' => {
+                self.literal('\t');
+                return Some(());
+            }
+            '%' => {
+                self.literal('%');
+                return Some(());
+            }
             _ => return None,
         });
         Some(())
