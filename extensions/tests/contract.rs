@@ -96,7 +96,6 @@ check_collector_pipeline: {enabled: true, interval: 5m, exporter_failure_thresho
 use_v2: true
 component_health: {include_permanent_errors: true, include_recoverable_errors: true, recovery_duration: 5m}
 http: {endpoint: 'localhost:1', status: {enabled: true, path: /health}, config: {enabled: false, path: /config}}
-grpc:
 ",
     ];
     Contract::<healthcheckv2::Config>::new("{}", &full)

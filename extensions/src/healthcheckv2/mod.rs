@@ -45,8 +45,6 @@ pub struct Config {
     component_health: ComponentHealth,
     /// The second form over HTTP.
     http: Option<Http>,
-    /// The second form over gRPC: not built, and refused.
-    grpc: Option<Grpc>,
 }
 
 /// `component_health`.
@@ -132,24 +130,9 @@ impl Default for ConfigPath {
     }
 }
 
-/// `grpc`.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-struct Grpc {
-    /// Where it would listen.
-    endpoint: Option<String>,
-    /// The network that it would listen on.
-    transport: Option<String>,
-}
-
 impl Config {
     /// The second form, or what is missing or not built of it.
     fn second(&self) -> Result<&Http, BuildError> {
-        if self.grpc.is_some() {
-            return Err(
-                BuildError::at("grpc", "health over gRPC is not built").remedy("probe by `http`")
-            );
-        }
         let first = [
             ("endpoint", self.endpoint.is_some()),
             ("path", self.path.is_some()),
@@ -192,9 +175,8 @@ impl ComponentConfig for Config {
 
     fn build(&self, cx: &BuildContext) -> Result<Arc<dyn Extension>, BuildError> {
         if !self.use_v2 {
-            if self.http.is_some() || self.grpc.is_some() {
-                let key = if self.http.is_some() { "http" } else { "grpc" };
-                return Err(BuildError::at(key, "it belongs to the second form")
+            if self.http.is_some() {
+                return Err(BuildError::at("http", "it belongs to the second form")
                     .remedy("write `use_v2: true` beside it"));
             }
             return self.first().build(cx);

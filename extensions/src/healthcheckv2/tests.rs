@@ -142,7 +142,6 @@ fn what_cannot_work_is_found_when_built() {
     let cx = BuildContext::detached("extension", "healthcheckv2".parse().unwrap());
     for (yaml, path) in [
         ("{use_v2: true}", "http"),
-        ("{use_v2: true, grpc: {}}", "grpc"),
         (
             "{use_v2: true, http: {}, endpoint: 'localhost:1'}",
             "endpoint",
