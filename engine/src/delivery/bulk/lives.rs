@@ -16,7 +16,7 @@ use tidegate_component::{
     Promise, Sealed, Shared, StartError, Storage, async_trait,
 };
 use tidegate_journal::disk::memory::{Faults, MemoryDisk};
-use tidegate_journal::{Journal, Log, Options, Stored};
+use tidegate_journal::{Journal, Log, OpenError, Options, Stored};
 use tidegate_pdata::{Budget, Outcome, Payload, Pending, Receipt, Signal};
 use tokio::time::{Instant, sleep};
 
@@ -486,12 +486,18 @@ fn killed(mood: u64) -> World {
 
 /// Entries of the log of seals.
 fn seals(disk: &MemoryDisk) -> usize {
-    let journal = Journal::open_on(
-        Arc::new(disk.clone()),
-        Path::new("/queue"),
-        Options::default(),
-    );
-    let log = journal.unwrap().log("lake-seals").unwrap();
+    let until = std::time::Instant::now() + Duration::from_secs(30);
+    let journal = loop {
+        let disk = Arc::new(disk.clone());
+        match Journal::open_on(disk, Path::new("/queue"), Options::default()) {
+            // The life before lets go of it on a thread of its own.
+            Err(OpenError::Held { .. }) if std::time::Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            opened => break opened.unwrap(),
+        }
+    };
+    let log = journal.log("lake-seals").unwrap();
     log.replay().count()
 }
 
