@@ -84,6 +84,11 @@ impl Life {
             _ => Promise::Durable,
         };
         let on: Arc<dyn tidegate_journal::disk::Disk> = Arc::new(disk.clone());
+        // The clock of the test runs ahead while the journal's thread waits.
+        let options = Options {
+            group_commit: Duration::ZERO,
+            ..options
+        };
         let journal = Journal::open_on(on, Path::new("/queue"), options).unwrap();
         let shelf = Arc::new(Shelf {
             journal,
