@@ -1,6 +1,6 @@
 //! What receivers over HTTP share: their settings, bodies, CORS, and how a refusal is told.
 
-use ::http::header::RETRY_AFTER;
+use ::http::header::{ALLOW, RETRY_AFTER};
 use ::http::request::Parts;
 use ::http::uri::Authority;
 use ::http::{HeaderMap, HeaderValue, StatusCode};
@@ -131,6 +131,22 @@ pub(crate) fn body_status(error: BodyError) -> Refused {
             (status.code.to_http(), status)
         }
     }
+}
+
+/// The answer to what was taken where there is nothing to say.
+pub(crate) fn accepted() -> Response {
+    let mut response = Response::new(Reply::default());
+    *response.status_mut() = StatusCode::ACCEPTED;
+    response
+}
+
+/// The answer to a method other than POST.
+pub(crate) fn wrong_method() -> Response {
+    let text = "405 method not allowed, supported: [POST]";
+    let mut response = Reply::text(StatusCode::METHOD_NOT_ALLOWED, text);
+    let headers = response.headers_mut();
+    headers.insert(ALLOW, HeaderValue::from_static("POST"));
+    response
 }
 
 /// A refusal in plain text.

@@ -202,7 +202,7 @@ impl Fields {
         for value in values {
             put(&mut self.out, value);
         }
-        if self.out.len() == begun.body {
+        if self.is_bare(&begun) {
             self.drop_back(&begun);
         } else {
             self.end(begun);

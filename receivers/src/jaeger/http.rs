@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use ::http::header::{ALLOW, CONTENT_TYPE};
+use ::http::header::CONTENT_TYPE;
 use ::http::request::Parts;
 use ::http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use hyper::body::Incoming;
@@ -17,7 +17,7 @@ use super::{Stop, received, thrift};
 use crate::doors::Doors;
 use crate::grouped::Grouped;
 use crate::thrift::Binary;
-use crate::web::{Refused, Web, refusal};
+use crate::web::{Refused, Web, accepted, refusal, wrong_method};
 
 const PATH: &str = "/api/traces";
 
@@ -93,20 +93,6 @@ fn kind_fault(headers: &HeaderMap) -> Option<String> {
 
 fn bad(text: String) -> Response {
     Reply::text(StatusCode::BAD_REQUEST, text)
-}
-
-fn accepted() -> Response {
-    let mut response = Response::new(Reply::default());
-    *response.status_mut() = StatusCode::ACCEPTED;
-    response
-}
-
-fn wrong_method() -> Response {
-    let text = "405 method not allowed, supported: [POST]";
-    let mut response = Reply::text(StatusCode::METHOD_NOT_ALLOWED, text);
-    let headers = response.headers_mut();
-    headers.insert(ALLOW, HeaderValue::from_static("POST"));
-    response
 }
 
 impl Service for Http {

@@ -16,7 +16,7 @@ use tidegate_transport::server::{BodyError, Peer, Response, Service, discard};
 
 use super::reply::{self, Format};
 use crate::doors::Doors;
-use crate::web::{Refused, Web, body_status};
+use crate::web::{Refused, Web, body_status, wrong_method};
 
 /// What is configured of the protocol.
 #[derive(Clone, Debug)]
@@ -54,7 +54,7 @@ impl Http {
         let turned_away = match (codec, signal, format) {
             (Err(name), ..) => unsupported_encoding(format, &name),
             (_, None, _) => reply::no_such_path(),
-            _ if parts.method != Method::POST => reply::wrong_method(),
+            _ if parts.method != Method::POST => wrong_method(),
             (_, _, None) => reply::wrong_type(),
             (Ok(codec), Some(signal), Some(format)) => {
                 let taken = self.take(signal, format, codec, parts, body, peer).await;

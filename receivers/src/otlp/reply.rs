@@ -1,6 +1,6 @@
 //! Answers of OTLP/HTTP, in the request's own encoding.
 
-use ::http::header::{ALLOW, CONTENT_TYPE};
+use ::http::header::CONTENT_TYPE;
 use ::http::{HeaderMap, HeaderValue, StatusCode};
 use bytes::Bytes;
 use serde_json::json;
@@ -85,15 +85,6 @@ pub(super) fn no_such_path() -> Response {
     let mut response = Reply::text(StatusCode::NOT_FOUND, "404 page not found");
     let plain = HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, plain);
-    response
-}
-
-/// The answer to a method other than POST.
-pub(super) fn wrong_method() -> Response {
-    let text = "405 method not allowed, supported: [POST]";
-    let mut response = Reply::text(StatusCode::METHOD_NOT_ALLOWED, text);
-    let headers = response.headers_mut();
-    headers.insert(ALLOW, HeaderValue::from_static("POST"));
     response
 }
 

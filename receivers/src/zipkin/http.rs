@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use ::http::header::{ALLOW, CONTENT_TYPE};
+use ::http::header::CONTENT_TYPE;
 use ::http::request::Parts;
 use ::http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use hyper::body::Incoming;
@@ -12,12 +12,12 @@ use tidegate_component::{ReceiverContext, Unauthenticated};
 use tidegate_pdata::{Context, Payload, Signal};
 use tidegate_transport::compression::Codec;
 use tidegate_transport::grpc::{Code, Status};
-use tidegate_transport::server::{BodyError, Peer, Reply, Response, Service, discard};
+use tidegate_transport::server::{BodyError, Peer, Response, Service, discard};
 
 use super::{Format, Stop};
 use crate::doors::Doors;
 use crate::grouped::{Grouped, payload};
-use crate::web::{Refused, Taken, Web, body_status, refusal};
+use crate::web::{Refused, Taken, Web, accepted, body_status, refusal, wrong_method};
 
 /// The service.
 pub(super) struct Http {
@@ -124,20 +124,6 @@ fn format(path: &str, headers: &HeaderMap) -> Format {
         (false, Some(b"application/x-protobuf")) => Format::V2Protobuf,
         (false, _) => Format::V2Json,
     }
-}
-
-fn accepted() -> Response {
-    let mut response = Response::new(Reply::default());
-    *response.status_mut() = StatusCode::ACCEPTED;
-    response
-}
-
-fn wrong_method() -> Response {
-    let text = "405 method not allowed, supported: [POST]";
-    let mut response = Reply::text(StatusCode::METHOD_NOT_ALLOWED, text);
-    let headers = response.headers_mut();
-    headers.insert(ALLOW, HeaderValue::from_static("POST"));
-    response
 }
 
 impl Service for Http {
