@@ -1,19 +1,16 @@
 //! The one thread of a directory that writes: records of all logs in groups, a sync a group.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-
+use crate::append::{Append, Persist};
 use crate::catalog::Position;
-use crate::error::Refused;
-use crate::format::{Header, Kind};
-use crate::log::{Done, Draft, Kept};
 use crate::options::Fsync;
 use crate::rewrite::rewrite;
 use crate::state::{Directory, LogState};
+use crate::withdrawal::Patience;
 use crate::writer::Writer;
 
 /// Bytes after which a group is closed, however many more wait: it bounds how long one takes.
@@ -42,144 +39,6 @@ pub(crate) enum Command {
     Close,
 }
 
-/// A record on its way to the file. Dropped on the way, it is refused.
-pub(crate) struct Append {
-    log: Arc<LogState>,
-    pub(crate) draft: Draft,
-    payload: u64,
-    data_sum: u32,
-    done: Option<Done>,
-}
-
-impl std::fmt::Debug for Append {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Append").finish_non_exhaustive()
-    }
-}
-
-impl Append {
-    pub(crate) fn new(
-        log: &Arc<LogState>,
-        draft: Draft,
-        payload: u64,
-        data_sum: u32,
-        done: Done,
-    ) -> Self {
-        Self {
-            log: Arc::clone(log),
-            draft,
-            payload,
-            data_sum,
-            done: Some(done),
-        }
-    }
-
-    pub(crate) fn context_is_too_large(&self) -> bool {
-        self.draft.context.len() > usize::from(u16::MAX)
-    }
-
-    /// Bytes on disk.
-    pub(crate) fn span(&self) -> u64 {
-        crate::format::span(self.size())
-    }
-
-    fn size(&self) -> u64 {
-        self.payload + self.draft.context.len() as u64
-    }
-
-    pub(crate) fn header(&self, segment: u32, ordinal: u32, synced: u64, now: u64) -> Header {
-        Header {
-            kind: Kind::Record,
-            // Both were bounded before the record was sent here.
-            payload: u32::try_from(self.payload).unwrap_or(u32::MAX),
-            context: u16::try_from(self.draft.context.len()).unwrap_or(u16::MAX),
-            ordinal,
-            segment,
-            synced: u32::try_from(synced).unwrap_or(u32::MAX),
-            appended: now,
-            items: self.draft.items,
-            id: self.draft.id,
-            data_sum: self.data_sum,
-        }
-    }
-
-    /// The parts in the order in which they are written.
-    pub(crate) fn parts(&self) -> impl Iterator<Item = &Bytes> {
-        self.draft.payload.iter().chain([&self.draft.context])
-    }
-
-    pub(crate) fn refuse(mut self, why: Refused) {
-        self.resolve(Err(why));
-    }
-
-    pub(crate) fn take(mut self, position: Position) {
-        self.resolve(Ok(position));
-    }
-
-    fn resolve(&mut self, outcome: Result<Position, Refused>) {
-        let Some(done) = self.done.take() else {
-            return;
-        };
-        let tally = &self.log.tally;
-        self.log.unresolved.fetch_sub(self.size(), Relaxed);
-        match &outcome {
-            Ok(position) => {
-                tally.appended_records.add(1);
-                tally.appended_items.add(self.draft.items);
-                tally.appended_bytes.add(u64::from(position.length));
-            }
-            Err(_) => tally.refused_records.add(1),
-        }
-        // A panic of the one who is told must not end the thread that all logs need.
-        let told = std::panic::AssertUnwindSafe(|| done(outcome));
-        let _ = std::panic::catch_unwind(told);
-    }
-}
-
-impl Drop for Append {
-    fn drop(&mut self) {
-        self.resolve(Err(Refused::Closed));
-    }
-}
-
-/// Somebody who waits for marks to be on stable storage. Dropped on the way, it is refused.
-pub(crate) struct Persist {
-    log: Arc<LogState>,
-    done: Option<Kept>,
-}
-
-impl std::fmt::Debug for Persist {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Persist").finish_non_exhaustive()
-    }
-}
-
-impl Persist {
-    pub(crate) fn new(log: &Arc<LogState>, done: Kept) -> Self {
-        Self {
-            log: Arc::clone(log),
-            done: Some(done),
-        }
-    }
-
-    pub(crate) fn tell(mut self, outcome: Result<(), Refused>) {
-        self.resolve(outcome);
-    }
-
-    fn resolve(&mut self, outcome: Result<(), Refused>) {
-        if let Some(done) = self.done.take() {
-            let told = std::panic::AssertUnwindSafe(|| done(outcome));
-            let _ = std::panic::catch_unwind(told);
-        }
-    }
-}
-
-impl Drop for Persist {
-    fn drop(&mut self) {
-        self.resolve(Err(Refused::Closed));
-    }
-}
-
 /// Writes what comes in, group by group.
 #[derive(Debug)]
 pub(crate) struct Committer {
@@ -189,6 +48,9 @@ pub(crate) struct Committer {
     last_sync: Instant,
     /// When the last group of records began.
     last_group: Option<Instant>,
+    /// What is being delivered, and until when that may save its writing; the first come first.
+    held: VecDeque<(Instant, Append)>,
+    patience: Patience,
     /// Groups since a segment last was worth rewriting.
     impatience: u32,
 }
@@ -202,14 +64,23 @@ struct Group {
     closing: bool,
 }
 
+impl Group {
+    fn add(&mut self, append: Append) {
+        self.bytes += append.span();
+        self.appends.push(append);
+    }
+}
+
 impl Committer {
     pub(crate) fn new(directory: Arc<Directory>, receiver: Receiver<Command>) -> Self {
         Self {
+            patience: Patience::new(directory.options.group_commit),
             directory,
             receiver,
             writers: Vec::new(),
             last_sync: Instant::now(),
             last_group: None,
+            held: VecDeque::new(),
             impatience: 0,
         }
     }
@@ -225,8 +96,13 @@ impl Committer {
     pub(crate) fn turn(&mut self, wait: bool) -> bool {
         let mut group = Group::default();
         self.gather(&mut group, wait);
-        let idle = group.appends.is_empty();
+        let began = Instant::now();
+        let mut idle = true;
         for append in std::mem::take(&mut group.appends) {
+            let Some(append) = append.begin() else {
+                continue;
+            };
+            idle = false;
             let log = Arc::clone(&append.log);
             self.writer(&log).stage(append);
         }
@@ -234,10 +110,9 @@ impl Committer {
             Fsync::Group | Fsync::Always => None,
             Fsync::Interval(every) => Some(every),
         };
-        let now = Instant::now();
-        let due = interval.is_none_or(|every| now >= self.last_sync + every);
+        let due = interval.is_none_or(|every| began >= self.last_sync + every);
         if due || group.closing {
-            self.last_sync = now;
+            self.last_sync = began;
         }
         for writer in self.writers.iter_mut().flatten() {
             writer.commit(interval.is_some());
@@ -247,7 +122,10 @@ impl Committer {
                 writer.sync();
             }
         }
-        self.tidy(idle);
+        if !idle {
+            self.patience.learn(began.elapsed());
+        }
+        self.tidy(idle && self.held.is_empty());
         for flushed in group.flushed {
             // Whoever asked may have gone.
             let _ = flushed.send(());
@@ -265,22 +143,40 @@ impl Committer {
         } else {
             self.receiver.try_recv().ok()
         };
-        let Some(first) = first else {
+        if first.is_none() && self.held.is_empty() {
             return;
-        };
+        }
         if wait {
             self.pace();
         }
-        let began = Instant::now();
-        self.take(first, group);
+        let (began, held) = (Instant::now(), self.held.len());
+        if let Some(first) = first {
+            self.take(first, group);
+        }
         while !group.closing && !self.is_full(group) {
             match self.receiver.try_recv() {
                 Ok(command) => self.take(command, group),
                 Err(_) => break,
             }
         }
-        if !group.appends.is_empty() {
+        if !group.appends.is_empty() || self.held.len() > held {
             self.last_group = Some(began);
+        }
+        self.release(group);
+    }
+
+    /// Puts into the group what was held long enough.
+    fn release(&mut self, group: &mut Group) {
+        let all = group.closing || !group.flushed.is_empty();
+        let now = Instant::now();
+        while let Some((until, append)) = self.held.front() {
+            let is_over = append.is_withdrawn();
+            if !is_over && !all && (*until > now || self.is_full(group)) {
+                return;
+            }
+            if let Some((_, append)) = self.held.pop_front() {
+                group.add(append);
+            }
         }
     }
 
@@ -307,6 +203,9 @@ impl Committer {
             Fsync::Interval(every) => every,
             Fsync::Group | Fsync::Always => Duration::from_secs(1),
         };
+        let held = self.held.front();
+        let held = held.map(|(until, _)| until.saturating_duration_since(Instant::now()));
+        let patience = held.map_or(patience, |left| patience.min(left));
         match self.receiver.recv_timeout(patience) {
             Ok(command) => Some(command),
             Err(RecvTimeoutError::Timeout) => None,
@@ -317,10 +216,10 @@ impl Committer {
 
     fn take(&mut self, command: Command, group: &mut Group) {
         match command {
-            Command::Append(append) => {
-                group.bytes += append.span();
-                group.appends.push(append);
-            }
+            Command::Append(append) => match self.held_until(&append) {
+                Some(until) => self.held.push_back((until, append)),
+                None => group.add(append),
+            },
             Command::Marked { log, position } => self.writer(&log).mark(position),
             Command::Persist(persist) => {
                 let log = Arc::clone(&persist.log);
@@ -330,6 +229,17 @@ impl Committer {
             Command::Flush(sender) => group.flushed.push(sender),
             Command::Close => group.closing = true,
         }
+    }
+
+    /// Until when a record is held, where it is.
+    fn held_until(&self, append: &Append) -> Option<Instant> {
+        let (_, usual) = append.withdrawal.as_ref()?;
+        if self.directory.options.fsync == Fsync::Always {
+            return None;
+        }
+        let now = Instant::now();
+        let until = self.patience.until(now, *usual);
+        (until > now).then_some(until)
     }
 
     fn writer(&mut self, log: &Arc<LogState>) -> &mut Writer {

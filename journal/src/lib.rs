@@ -12,6 +12,7 @@
 //! Beside the logs it keeps [`Notes`]: small values under names.
 //! `docs/disk-queue.md` has the format of the files and the rules.
 
+mod append;
 mod bits;
 mod catalog;
 mod committer;
@@ -38,6 +39,7 @@ mod spare;
 mod state;
 mod tally;
 mod verdict;
+mod withdrawal;
 mod writer;
 
 #[cfg(test)]
@@ -53,3 +55,4 @@ pub use log::{Done, Draft, Extent, Kept, Log, Record};
 pub use notes::{Change, Notes};
 pub use options::{Fsync, MAX_RECORD, MAX_SEGMENT, MIN_SEGMENT, Options};
 pub use tally::Counts;
+pub use withdrawal::Withdrawal;

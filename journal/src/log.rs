@@ -7,17 +7,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::append::{Append, Persist};
 use crate::catalog::{Position, State};
-use crate::committer::{Append, Command, Persist};
+use crate::committer::Command;
 use crate::cursor::Cursor;
 use crate::error::{ReadError, Refused};
 use crate::flights::{Flight, outlived};
-use crate::format::data_sum;
 use crate::options::MAX_RECORD;
 use crate::segment::read_record;
 use crate::state::{LogState, segment_path};
 use crate::tally::Counts;
 use crate::verdict::judge;
+use crate::withdrawal::Withdrawal;
 
 /// What is told about an append: where the record is, once it is durable, or why it is not.
 ///
@@ -124,11 +125,28 @@ impl Log {
         draft: Draft,
         done: impl FnOnce(Result<Position, Refused>) + Send + 'static,
     ) {
-        let payload: u64 = draft.payload.iter().map(|part| part.len() as u64).sum();
-        let size = payload + draft.context.len() as u64;
-        let sum = data_sum(draft.payload.iter().chain([&draft.context]));
-        self.state.unresolved.fetch_add(size, Relaxed);
-        let append = Append::new(&self.state, draft, payload, sum, Box::new(done));
+        self.send(Append::new(&self.state, draft, Box::new(done)));
+    }
+
+    /// Appends a record that somebody is delivering meanwhile, and who takes it back as soon as
+    /// that is done: it is then not written.
+    ///
+    /// While deliveries usually take no longer than to write does, it is held for as long as that.
+    pub fn append_unless_withdrawn(
+        &self,
+        draft: Draft,
+        usual: Duration,
+        done: impl FnOnce(Result<Position, Refused>) + Send + 'static,
+    ) -> Withdrawal {
+        let withdrawal = Withdrawal::new();
+        let mut append = Append::new(&self.state, draft, Box::new(done));
+        append.may_be_withdrawn(withdrawal.clone(), usual);
+        self.send(append);
+        withdrawal
+    }
+
+    fn send(&self, append: Append) {
+        let size = append.size();
         if size > MAX_RECORD || append.context_is_too_large() {
             append.refuse(Refused::TooLarge(size));
         } else if let Err(closed) = self.state.directory.sender.send(Command::Append(append)) {

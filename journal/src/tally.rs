@@ -42,6 +42,8 @@ tally! {
     appended_bytes,
     /// Records that were refused.
     refused_records,
+    /// Records that were taken back before they were written.
+    withdrawn_records,
     /// Records marked delivered or dropped by their owner.
     marked_records,
     /// Marks that could not be written: their records may come again after a restart.

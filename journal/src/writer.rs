@@ -3,8 +3,8 @@
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 
+use crate::append::{Append, Persist};
 use crate::catalog::{Position, Segment, State};
-use crate::committer::{Append, Persist};
 use crate::disk::{File, write_fully};
 use crate::error::Refused;
 use crate::format::{ALIGNMENT, RECORD_HEADER, SEGMENT_HEADER, SegmentHeader};

@@ -29,6 +29,8 @@ pub(crate) enum Figure {
     /// Median and 99th percentile of the time from request to answer, in milliseconds.
     P50,
     P99,
+    /// The 99th percentile of a queue in memory under the same load.
+    MemoryP99,
     /// The 99th percentile, times that of a sync of the same disk.
     SyncRatio,
     /// Median and 99th percentile of 64 KiB appended and synced, in milliseconds.
@@ -55,7 +57,7 @@ impl Figure {
         match self {
             Cpu | ScrapeCpu | PeakMemory | IdleMemory | Start | Binary => true,
             SyncRatio | Replay | Growth => true,
-            Lost | Doubled | Refused | Throughput | P50 | P99 | ScrapeSize => false,
+            Lost | Doubled | Refused | Throughput | P50 | P99 | MemoryP99 | ScrapeSize => false,
             SyncP50 | SyncP99 | Filling | Restarted | Replaying | OnDisk => false,
         }
     }
@@ -74,6 +76,7 @@ impl Figure {
             Figure::Throughput => format!("{item}s per second"),
             Figure::P50 => "p50, ms".to_owned(),
             Figure::P99 => "p99, ms".to_owned(),
+            Figure::MemoryP99 => "p99 of a queue in memory, ms".to_owned(),
             Figure::ScrapeSize => "scrape, MB".to_owned(),
             Figure::SyncRatio => "p99, times that of a sync and the window of a group".to_owned(),
             Figure::SyncP50 => "sync p50, ms".to_owned(),

@@ -1,5 +1,5 @@
 //! The time to an answer at half of what a program can take, beside that of a sync of the same disk
-//! and the window for which requests wait to share one.
+//! and the window for which requests wait to share one, and of a queue in memory under that load.
 
 use std::time::Duration;
 
@@ -45,12 +45,35 @@ pub(super) async fn run(row: &Row, program: &Program, bench: &Bench) -> anyhow::
     syncs.extend(sync_times(&folder)?);
     let p99 = report.p99_us as f64 / 1000.0;
     let sync = quantile(&mut syncs, 0.99);
-    Ok(Measured::from([
+    let mut measured = Measured::from([
         (Figure::SyncRatio, p99 / (sync + row.latency.window_ms)),
         (Figure::Throughput, report.items_per_second),
         (Figure::P50, report.p50_us as f64 / 1000.0),
         (Figure::P99, p99),
         (Figure::SyncP50, quantile(&mut syncs, 0.5)),
         (Figure::SyncP99, sync),
-    ]))
+    ]);
+    if let Some(config) = row.latency.beside.clone() {
+        half.config = config;
+        let p99 = in_memory(&half, program, bench, seconds).await?;
+        measured.insert(Figure::MemoryP99, p99);
+    }
+    Ok(measured)
+}
+
+/// The 99th percentile of the time to an answer without a disk, in milliseconds.
+async fn in_memory(
+    row: &Row,
+    program: &Program,
+    bench: &Bench,
+    seconds: f64,
+) -> anyhow::Result<f64> {
+    let sink = SinkProcess::start(&Faults::default(), &bench.folder).await?;
+    let started = program.start(row, sink.address, &bench.folder).await?;
+    tokio::time::sleep(PAUSE).await;
+    let endpoint = started.addresses.grpc;
+    let report = load(row, bench, endpoint, &Amount::Seconds(seconds)).await?;
+    arrived(sink.address, row.shape.signal, report.accepted.items).await?;
+    started.running.stop().await?;
+    Ok(report.p99_us as f64 / 1000.0)
 }

@@ -57,6 +57,9 @@ pub(crate) struct Row {
     pub(crate) way: Way,
     #[serde(default)]
     pub(crate) expect: Expect,
+    /// How the sink behaves while a fixed count of items goes through.
+    #[serde(default)]
+    pub(crate) sink: Faults,
     #[serde(default)]
     pub(crate) scrape: Scrape,
     #[serde(default)]
@@ -184,11 +187,13 @@ impl Default for Backlog {
 }
 
 /// What answers may take at half load.
-#[derive(Debug, Default, Clone, Copy, Deserialize)]
+#[derive(Debug, Default, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Latency {
     /// Milliseconds for which the configuration lets requests wait to share a sync.
     pub(crate) window_ms: f64,
+    /// The configuration of a queue in memory that is given the same load, a file beside the row's.
+    pub(crate) beside: Option<PathBuf>,
 }
 
 impl Row {
@@ -201,6 +206,10 @@ impl Row {
         // The programs run in a folder of their own.
         row.config = std::path::absolute(folder.join(&row.config))?;
         ensure!(row.config.is_file(), "{} is missing", row.config.display());
+        if let Some(beside) = &mut row.latency.beside {
+            *beside = std::path::absolute(folder.join(&beside))?;
+            ensure!(beside.is_file(), "{} is missing", beside.display());
+        }
         let needs_items = row.kind.needs_items();
         ensure!(!needs_items || row.items > 0, "`items` is missing");
         Ok(row)

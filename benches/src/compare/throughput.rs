@@ -17,7 +17,6 @@ use super::{control, proc};
 use crate::count::Tally;
 use crate::load::{Protocol, Report};
 use crate::signal::Signal;
-use crate::sink::Faults;
 use crate::tls::Certificate;
 
 /// CPU that a program uses for this long after the load still counts.
@@ -26,7 +25,7 @@ const ARRIVAL_LIMIT: Duration = Duration::from_secs(30);
 const LOAD_LIMIT: Duration = Duration::from_secs(300);
 
 pub(super) async fn run(row: &Row, program: &Program, bench: &Bench) -> anyhow::Result<Measured> {
-    let sink = SinkProcess::start(&Faults::default(), &bench.folder).await?;
+    let sink = SinkProcess::start(&row.sink, &bench.folder).await?;
     let started = program.start(row, sink.address, &bench.folder).await?;
     tokio::time::sleep(Duration::from_millis(500)).await;
     let pid = started.running.pid;

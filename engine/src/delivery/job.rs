@@ -103,6 +103,11 @@ impl Job {
         }
     }
 
+    /// Whether the log did not take its record, while it was on its way already.
+    pub(super) fn is_refused(&self) -> bool {
+        self.share.as_ref().is_some_and(Share::is_refused)
+    }
+
     /// Whether its record stays on disk if it is left, and no sender waits.
     pub(super) fn stays_on_disk(&self) -> bool {
         self.share.is_some() && !self.is_awaited()
@@ -111,6 +116,11 @@ impl Job {
     /// Whether a sender waits for what becomes of it.
     pub(super) fn is_awaited(&self) -> bool {
         !self.batch.receipt().is_none()
+    }
+
+    /// Takes what is owed for it; nobody waits for it here from now on.
+    pub(super) fn take_receipt(&mut self) -> Receipt {
+        std::mem::take(self.batch.receipt_mut())
     }
 
     /// Settles what is owed for it, before it has ended.
@@ -142,7 +152,7 @@ impl Job {
             rejected: delivered.rejected,
         });
         if let Some(share) = self.share {
-            share.end(size);
+            share.end(size, true);
         }
         self.batch.into_parts().2.settle(&Outcome::Delivered);
     }
@@ -214,6 +224,15 @@ pub(super) struct Ending {
 }
 
 impl Ending {
+    /// What is owed for a record that is not in memory and not on disk.
+    pub(super) const fn of(charge: Charge, receipt: Receipt) -> Self {
+        Self {
+            charge,
+            share: None,
+            receipt,
+        }
+    }
+
     /// Items that it stands for.
     pub(super) const fn items(&self) -> usize {
         self.charge.items()
@@ -254,7 +273,7 @@ impl Ending {
         let size = self.charge.size();
         self.charge.end(end);
         if let Some(share) = self.share {
-            share.end(size);
+            share.end(size, false);
         }
         self.receipt.settle(outcome);
     }

@@ -169,10 +169,15 @@ impl Lane {
 
     /// Lets a batch wait; what comes when time is up is not kept.
     pub(super) fn wait(&self, job: Job, due: Instant, reason: For) {
+        let refusals = || self.entrance.store.as_ref().map(|store| store.refusals());
+        let before = refusals();
         let Some(job) = self.set_aside(job, due, reason) else {
             return;
         };
         self.waiting.put(job, due, reason);
+        if refusals() != before {
+            self.hand_back_refused();
+        }
         if self.phase.load(Acquire) == HALTED {
             self.cut_off();
         }

@@ -69,6 +69,16 @@ impl Waiting {
         inner.forget(held)
     }
 
+    /// Takes what memory alone holds, as the log did not take it.
+    pub(super) fn take_refused(&self) -> Vec<Job> {
+        let mut inner = self.lock();
+        let (refused, rest) = std::mem::take(&mut inner.due)
+            .into_iter()
+            .partition(|(_, (_, job))| job.is_refused());
+        inner.due = rest;
+        inner.forget(refused)
+    }
+
     /// Takes everything.
     pub(super) fn take_all(&self) -> Vec<Job> {
         let mut inner = self.lock();

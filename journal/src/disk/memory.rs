@@ -22,6 +22,8 @@ pub struct Faults {
     pub capacity: Option<u64>,
     /// Whether syncs of files fail.
     pub syncs_fail: bool,
+    /// Whether reads of files fail.
+    pub reads_fail: bool,
 }
 
 /// A file system in memory. Clones are the same one.
@@ -362,6 +364,9 @@ impl File for MemoryFile {
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
         let state = self.0.state();
         state.alive()?;
+        if state.faults.reads_fail {
+            return Err(io::Error::other("the device reports an error"));
+        }
         let held = &state.nodes[self.1].bytes;
         let start = usize::try_from(offset).map_or(held.len(), |start| start.min(held.len()));
         let some = bytes.len().min(held.len() - start);

@@ -6,16 +6,18 @@ mod life;
 mod model;
 mod races;
 mod reuse;
+mod withdrawn;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::committer::Committer;
 use crate::disk::memory::MemoryDisk;
 use crate::options::MIN_SEGMENT;
-use crate::{Draft, Journal, Log, Options, Position, Record, Refused};
+use crate::{Draft, Journal, Log, Options, Position, Record, Refused, Withdrawal};
 
 pub(super) const DIRECTORY: &str = "/queue";
 const LOG: &str = "otlp/edge-traces";
@@ -82,6 +84,23 @@ impl Process {
         log.append(draft(number, sizes), move |answer| {
             answers.lock().unwrap().push((number, answer));
         });
+    }
+
+    /// Appends what is usually delivered at once.
+    pub(super) fn append_underway(&self, number: u64, sizes: &[usize]) -> Withdrawal {
+        self.append_delivered_in(Duration::ZERO, number, sizes)
+    }
+
+    pub(super) fn append_delivered_in(
+        &self,
+        usual: Duration,
+        number: u64,
+        sizes: &[usize],
+    ) -> Withdrawal {
+        let answers = Arc::clone(&self.answers);
+        let done = move |answer| answers.lock().unwrap().push((number, answer));
+        let draft = draft(number, sizes);
+        self.log.append_unless_withdrawn(draft, usual, done)
     }
 
     /// Lets the committer do all that was asked.

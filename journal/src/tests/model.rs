@@ -7,11 +7,15 @@ use proptest::prelude::*;
 
 use super::{Process, draft, number_of, small_segments};
 use crate::disk::memory::{Faults, MemoryDisk};
-use crate::{Options, Position};
+use crate::{Options, Position, Withdrawal};
 
 #[derive(Clone, Debug)]
 enum Action {
     Append(Vec<usize>),
+    /// Appends what somebody delivers meanwhile.
+    Deliver(Vec<usize>),
+    /// Takes one of those back.
+    Withdraw(prop::sample::Index),
     Work,
     Mark(prop::sample::Index),
     /// Marks all but every so many-th record.
@@ -36,7 +40,9 @@ enum Action {
 fn action() -> impl Strategy<Value = Action> {
     let sizes = prop::collection::vec(prop_oneof![0_usize..300, 2_000_usize..20_000], 0..4);
     prop_oneof![
-        12 => sizes.prop_map(Action::Append),
+        12 => sizes.clone().prop_map(Action::Append),
+        6 => sizes.prop_map(Action::Deliver),
+        5 => any::<prop::sample::Index>().prop_map(Action::Withdraw),
         8 => Just(Action::Work),
         4 => any::<prop::sample::Index>().prop_map(Action::Mark),
         3 => (2_usize..20).prop_map(Action::MarkMost),
@@ -59,6 +65,8 @@ struct Model {
     /// Sizes of every batch that was ever appended.
     appended: BTreeMap<u64, Vec<usize>>,
     durable: BTreeMap<u64, Position>,
+    /// Taken back before they were written: they never come.
+    withdrawn: BTreeSet<u64>,
     marked: BTreeSet<u64>,
     /// Marked, and told that no crash takes the marks.
     gone: BTreeSet<u64>,
@@ -70,6 +78,8 @@ struct World {
     process: Option<Process>,
     disk: MemoryDisk,
     faults: Faults,
+    /// What this process may still take back.
+    underway: BTreeMap<u64, Withdrawal>,
     model: Model,
 }
 
@@ -80,6 +90,7 @@ impl World {
             process: None,
             disk,
             faults: Faults::default(),
+            underway: BTreeMap::new(),
             model: Model::default(),
         };
         world.restart(world.disk.clone());
@@ -104,6 +115,13 @@ impl World {
                 process.append(number, &sizes);
                 self.model.appended.insert(number, sizes);
             }
+            Action::Deliver(sizes) => {
+                let number = self.model.appended.len() as u64;
+                let withdrawal = process.append_underway(number, &sizes);
+                self.underway.insert(number, withdrawal);
+                self.model.appended.insert(number, sizes);
+            }
+            Action::Withdraw(index) => self.withdraw(index),
             Action::Work => {
                 process.work();
                 self.listen();
@@ -167,9 +185,25 @@ impl World {
         }
     }
 
+    fn withdraw(&mut self, index: prop::sample::Index) {
+        if self.underway.is_empty() {
+            return;
+        }
+        let numbers: Vec<u64> = self.underway.keys().copied().collect();
+        let number = *index.get(&numbers);
+        if self
+            .underway
+            .remove(&number)
+            .is_some_and(|by| by.withdraw())
+        {
+            self.model.withdrawn.insert(number);
+        }
+    }
+
     fn listen(&mut self) {
         let answers = self.process.as_ref().map(Process::answers);
         for (number, answer) in answers.unwrap_or_default() {
+            assert!(!self.model.withdrawn.contains(&number), "told of {number}");
             if let Ok(position) = answer {
                 assert_eq!(self.model.durable.insert(number, position), None);
             }
@@ -216,6 +250,7 @@ impl World {
 
     fn restart(&mut self, disk: MemoryDisk) {
         self.process = None;
+        self.underway.clear();
         self.faults = Faults::default();
         self.disk = disk;
         self.process = Some(Process::start(&self.disk, Self::options()).unwrap());
@@ -244,6 +279,9 @@ impl World {
         }
         for number in &self.model.gone {
             assert!(!found.contains_key(number), "{number} came back");
+        }
+        for number in &self.model.withdrawn {
+            assert!(!found.contains_key(number), "{number} was taken back");
         }
         for number in self.model.live() {
             assert!(found.contains_key(&number), "lost {number}");

@@ -101,7 +101,7 @@ impl Open {
             && let Some(held) = self.0.remove(&position)
         {
             if let Some(share) = held.share {
-                share.end(Depth::default());
+                share.end(Depth::default(), true);
             }
             let outcome = held.failure.unwrap_or(Outcome::Delivered);
             held.receipt.settle(&outcome);

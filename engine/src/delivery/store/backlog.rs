@@ -11,6 +11,11 @@ use crate::sink::Depth;
 /// others: a bound on memory.
 const MOST_RESTING: usize = 16 << 10;
 
+/// Ranges above which those are put together that nothing live lies between.
+const MANY_RANGES: usize = 4096;
+/// The widest gap between two ranges that is looked at record by record.
+const WIDEST_GAP: u64 = 4096;
+
 /// How a record comes back that could not be delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::delivery) struct Rest {
@@ -44,6 +49,8 @@ pub(super) struct Resting {
 pub(super) struct Backlog {
     /// By their first number.
     ranges: BTreeMap<u64, Range>,
+    /// Ranges that were left when they were last put together.
+    apart: usize,
     /// Whether the reader has a range in hand.
     reading: bool,
     resting: BTreeMap<(Instant, u64), Resting>,
@@ -73,6 +80,33 @@ impl Backlog {
             range.size += after.size;
         }
         self.ranges.insert(range.from, range);
+    }
+
+    /// Whether there are so many ranges that it pays to put them together.
+    pub(super) fn is_scattered(&self) -> bool {
+        self.ranges.len() > MANY_RANGES.max(2 * self.apart)
+    }
+
+    /// Puts ranges together where no record between them is live. What is live there is in memory,
+    /// which bounds how many are left.
+    pub(super) fn gather(&mut self, is_live: impl Fn(u64) -> bool) {
+        let mut gathered: Vec<Range> = Vec::new();
+        for range in std::mem::take(&mut self.ranges).into_values() {
+            let joins = |last: &&mut Range| {
+                let gap = last.until..range.from;
+                gap.end - gap.start <= WIDEST_GAP && !gap.into_iter().any(&is_live)
+            };
+            match gathered.last_mut().filter(joins) {
+                Some(last) => {
+                    last.until = range.until;
+                    last.size += range.size;
+                }
+                None => gathered.push(range),
+            }
+        }
+        self.apart = gathered.len();
+        let by_start = gathered.into_iter().map(|range| (range.from, range));
+        self.ranges = by_start.collect();
     }
 
     /// Adds a record that is to come back at its time.
@@ -178,6 +212,28 @@ mod tests {
             (8, 10, 2)
         );
         assert_eq!(backlog.begin(), None);
+    }
+
+    #[test]
+    fn many_ranges_become_few_where_nothing_live_lies_between() {
+        let mut backlog = Backlog::default();
+        let live = |number: u64| number == 2001;
+        for number in (0..).step_by(2).take(MANY_RANGES) {
+            backlog.add(number, size(1));
+            assert!(!backlog.is_scattered());
+        }
+        backlog.add(1 << 32, size(1));
+        assert!(backlog.is_scattered());
+        backlog.gather(live);
+        assert!(!backlog.is_scattered());
+        let ranges = std::iter::from_fn(|| backlog.begin());
+        let ranges: Vec<_> = ranges.map(|r| (r.from, r.until, r.size.items)).collect();
+        let last = 2 * MANY_RANGES as u64 - 1;
+        let of = |from: u64, until: u64| (from, until, ((until - from) as usize).div_ceil(2));
+        assert_eq!(
+            ranges,
+            [of(0, 2001), of(2002, last), (1 << 32, (1 << 32) + 1, 1)]
+        );
     }
 
     #[test]

@@ -8,6 +8,7 @@ use tidegate_journal::{Flight, Position};
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard};
 use tokio::time::Instant;
 
+use super::landing::{self, Landing, Left};
 use super::{Rest, Store};
 use crate::sink::Depth;
 
@@ -19,8 +20,14 @@ pub(in crate::delivery) type Alone = OwnedRwLockWriteGuard<()>;
 
 /// An attempt that is written down; it ends when this is dropped.
 pub(in crate::delivery) struct Airborne {
-    _flight: Flight,
+    _flight: Aloft,
     _beside: Option<OwnedRwLockReadGuard<()>>,
+}
+
+/// What says on disk that an attempt is under way.
+enum Aloft {
+    Known { _flight: Flight },
+    Landing { _airborne: landing::Airborne },
 }
 
 /// A part of a record that somebody must end.
@@ -34,7 +41,7 @@ pub(in crate::delivery) struct Share(Option<Arc<Kept>>);
 #[derive(Debug)]
 struct Kept {
     store: Arc<Store>,
-    position: Position,
+    place: Place,
     size: Depth,
     /// When it was written; none where that was before any instant there is.
     written: Option<Instant>,
@@ -45,10 +52,20 @@ struct Kept {
     state: Mutex<State>,
 }
 
+/// Where the record is.
+#[derive(Debug)]
+enum Place {
+    On(Position),
+    /// Perhaps nowhere yet.
+    Landing(Arc<Landing>),
+}
+
 #[derive(Debug, Default)]
 struct State {
     /// What the parts weigh that have ended.
     ended: Depth,
+    /// Whether a part ended otherwise than by its delivery.
+    failed: bool,
     /// Whether its bytes are not in memory any more.
     is_gone: bool,
     /// Whether a part did not end.
@@ -64,10 +81,20 @@ impl Share {
         size: Depth,
         (age, deaths): (Duration, u32),
     ) -> Self {
+        Self::at(store, Place::On(position), size, (age, deaths))
+    }
+
+    /// The whole of a record that is being written.
+    pub(super) fn landing(store: &Arc<Store>, landing: &Arc<Landing>) -> Self {
+        let place = Place::Landing(Arc::clone(landing));
+        Self::at(store, place, landing.size, (Duration::ZERO, 0))
+    }
+
+    fn at(store: &Arc<Store>, place: Place, size: Depth, (age, deaths): (Duration, u32)) -> Self {
         store.enter(size);
         Self(Some(Arc::new(Kept {
             store: Arc::clone(store),
-            position,
+            place,
             size,
             written: Instant::now().checked_sub(age),
             deaths,
@@ -81,11 +108,19 @@ impl Share {
         Self(self.0.clone())
     }
 
-    /// Ends a part that weighs this much.
-    pub(in crate::delivery) fn end(mut self, size: Depth) {
+    /// Ends a part that weighs this much, and tells whether it was delivered.
+    pub(in crate::delivery) fn end(mut self, size: Depth, delivered: bool) {
         if let Some(kept) = self.0.take() {
-            kept.state().ended += size;
+            let mut state = kept.state();
+            state.ended += size;
+            state.failed |= !delivered;
         }
+    }
+
+    /// Whether the log did not take the record, so that its sender waits for the delivery.
+    pub(in crate::delivery) fn is_refused(&self) -> bool {
+        let place = self.0.as_ref().map(|kept| &kept.place);
+        matches!(place, Some(Place::Landing(landing)) if landing.is_refused())
     }
 
     /// Whether the record is older than its storage keeps any.
@@ -100,9 +135,9 @@ impl Share {
         age.is_none_or(|age| age > most)
     }
 
-    /// The number of the record.
+    /// The number of the record, once it is written.
     pub(in crate::delivery) fn number(&self) -> Option<u64> {
-        Some(self.0.as_ref()?.position.number())
+        Some(self.0.as_ref()?.position()?.number())
     }
 
     /// How old the record is.
@@ -140,8 +175,8 @@ impl Share {
             return;
         }
         let store = &kept.store;
-        if let Some(log) = store.log() {
-            log.outlived(kept.position);
+        if let (Some(log), Some(position)) = (store.log(), kept.position()) {
+            log.outlived(position);
         }
         if !kept.state().is_gone {
             store.backlog().suspect_is_back();
@@ -167,8 +202,16 @@ impl Share {
     /// seen to it that nothing else is.
     pub(in crate::delivery) fn fly_alone(&self) -> Option<Airborne> {
         let kept = self.0.as_ref()?;
+        let flight = match &kept.place {
+            Place::On(position) => Aloft::Known {
+                _flight: kept.store.log()?.fly(*position),
+            },
+            Place::Landing(landing) => Aloft::Landing {
+                _airborne: landing.take_off(&kept.store),
+            },
+        };
         Some(Airborne {
-            _flight: kept.store.log()?.fly(kept.position),
+            _flight: flight,
             _beside: None,
         })
     }
@@ -193,6 +236,13 @@ impl Drop for Share {
 }
 
 impl Kept {
+    fn position(&self) -> Option<Position> {
+        match &self.place {
+            Place::On(position) => Some(*position),
+            Place::Landing(landing) => landing.position(),
+        }
+    }
+
     fn is_suspect(&self) -> bool {
         self.is_suspect.load(Acquire)
     }
@@ -204,38 +254,45 @@ impl Kept {
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        let State {
-            ended,
-            is_gone,
-            spoiled,
-            rest,
-        } = std::mem::take(&mut *self.state());
+        let state = std::mem::take(&mut *self.state());
+        let (is_gone, spoiled) = (state.is_gone, state.spoiled);
         let store = &self.store;
         if spoiled {
             // The parts that ended come again.
-            store.books.create(ended);
-        } else if let Some(log) = store.log() {
-            log.mark(self.position);
+            store.books.create(state.ended);
         }
-        let mut backlog = store.backlog();
         let is_suspect = self.is_suspect();
-        if is_suspect && !is_gone {
-            backlog.suspect_is_back();
-        }
-        match (spoiled, rest) {
-            (false, _) => {}
-            (true, _) if is_suspect => {
-                backlog.suspect(self.position, self.size, self.deaths);
+        match &self.place {
+            Place::Landing(landing) => landing.leave(store, state.left()),
+            Place::On(position) if !spoiled => {
+                if let Some(log) = store.log() {
+                    log.mark(*position);
+                }
             }
-            (true, Some(rest)) => backlog.rest(self.position, self.size, rest),
-            (true, None) => backlog.add(self.position.number(), self.size),
+            Place::On(position) if is_suspect => {
+                let mut backlog = store.backlog();
+                backlog.suspect(*position, self.size, self.deaths);
+            }
+            Place::On(position) => store.take_back(*position, self.size, state.rest),
         }
-        drop(backlog);
+        if is_suspect && !is_gone {
+            store.backlog().suspect_is_back();
+        }
         if !is_gone {
             store.leave(self.size);
         }
         if spoiled || is_suspect {
             store.call();
+        }
+    }
+}
+
+impl State {
+    const fn left(&self) -> Left {
+        match (self.spoiled, self.failed) {
+            (true, _) => Left::Resting(self.rest),
+            (false, true) => Left::Ended,
+            (false, false) => Left::Delivered,
         }
     }
 }

@@ -16,12 +16,22 @@ use crate::delivery::lane::Lane;
 use crate::delivery::waiting::For;
 
 impl Lane {
-    /// Writes a batch down before it is delivered.
-    pub(in crate::delivery) fn store_first(&self, store: &Arc<Store>, job: Job) {
+    /// Writes a batch down before it is delivered, or while it is: whichever comes first answers its
+    /// sender.
+    pub(in crate::delivery) fn store_first(&self, store: &Arc<Store>, mut job: Job) {
+        let near = self.near();
+        // Who waits for the delivery is answered by nothing else.
+        let goes_on =
+            !self.entrance.settings.carries && store.takes(job.size(), self.breaker.is_closed());
         let Some(lane) = self.itself() else {
             return;
         };
-        let near = self.near();
+        if let (true, Some(log)) = (goes_on, store.log()) {
+            let refused = move || lane.hand_back_refused();
+            store.append_meanwhile(log, &mut job, &self.health, refused);
+            self.ready(job, near);
+            return;
+        }
         store.append(job, move |job, told| lane.stored(job, told, near));
     }
 
@@ -29,6 +39,13 @@ impl Lane {
     fn stored(&self, job: Job, told: Result<Position, Refused>, near: usize) {
         if let Some(job) = arrived(self, job, told) {
             self.ready(job, near);
+        }
+    }
+
+    /// Lets go what waits for another attempt and is not on disk: its senders send it again.
+    pub(in crate::delivery) fn hand_back_refused(&self) {
+        for job in self.waiting.take_refused() {
+            job.leave(None);
         }
     }
 
@@ -42,6 +59,11 @@ impl Lane {
         let Some(store) = &self.entrance.store else {
             return Some(job);
         };
+        if job.is_refused() {
+            // Its sender sends it again, and nothing but memory holds it here.
+            job.leave(None);
+            return None;
+        }
         let stays = job.is_awaited() || job.share().is_some_and(Share::is_suspect);
         if stays || !self.is_draining() && !store.is_crowded() {
             return Some(job);
@@ -116,7 +138,7 @@ pub(in crate::delivery) fn arrived(
 }
 
 /// What it means for the books that the log did not take a batch.
-const fn why(refused: &Refused) -> Why {
+pub(super) const fn why(refused: &Refused) -> Why {
     match refused {
         Refused::Full(_) => Why::QueueFull,
         Refused::TooLarge(_) => Why::Permanent,

@@ -1,21 +1,23 @@
-//! A queue on disk: every batch is a record of a log before it is delivered.
+//! A queue on disk: every batch is a record of a log, or delivered before it could become one.
 //!
 //! ```text
-//! submit ─▶ append ─▶ synced ─▶ in memory as well ─▶ consumers ─▶ delivered: the record is marked
-//!                        └────▶ on disk alone ─▶ reader ─┘  └─▶ failed: back to disk, or waiting
+//! submit ─┬─▶ append ─▶ synced ─▶ in memory as well ─▶ consumers ─▶ delivered: the record is marked
+//!         │                └────▶ on disk alone ─▶ reader ─┘  └─▶ failed: back to disk, or waiting
+//!         └─▶ append and consumers at once: delivered first, it is not written
 //! ```
 //!
-//! A batch that has just been written goes on from memory while little is in memory and the peer
-//! answers; else its bytes are let go, and a reader brings them back when there is room. What is
-//! known of a record on disk alone is its number, as part of a range.
+//! A batch goes on from memory while little is in memory and the peer answers; else its bytes are
+//! let go once they are written, and a reader brings them back when there is room. What is known of
+//! a record on disk alone is its number, as part of a range.
 
 mod backlog;
 mod kept;
+mod landing;
 mod lane;
 mod reader;
 
 use std::sync::atomic::{
-    AtomicBool, AtomicUsize, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed,
+    AtomicBool, AtomicU64, AtomicUsize, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed,
     Ordering::Release,
 };
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -35,6 +37,7 @@ pub(super) use lane::arrived;
 pub(super) use reader::{Gate, Reader};
 
 use self::backlog::Backlog;
+use self::landing::{Landing, Usual};
 use super::books::Books;
 use super::entrance::Entrance;
 use super::health::Health;
@@ -69,6 +72,10 @@ pub(super) struct Store {
     resident: Arc<Resident>,
     /// Batches of this log in memory.
     batches: AtomicUsize,
+    /// How long a delivery usually takes.
+    usual: Usual,
+    /// Batches that were on their way when the log did not take them.
+    refusals: AtomicU64,
     /// Rung when the reader may have something to do.
     called: Notify,
     /// Whether what former lives left has been read to its end.
@@ -129,6 +136,8 @@ impl Store {
             runway: Arc::default(),
             resident: around.shared.value(Resident::default),
             batches: AtomicUsize::new(0),
+            usual: Usual::default(),
+            refusals: AtomicU64::new(0),
             called: Notify::new(),
             replayed: AtomicBool::new(false),
             halted: AtomicBool::new(false),
@@ -169,9 +178,49 @@ impl Store {
         mut job: Job,
         then: impl FnOnce(Job, Result<Position, Refused>) + Send + 'static,
     ) {
+        let draft = self.draft(&mut job);
+        match self.log() {
+            Some(log) => log.append(draft, move |told| then(job, told)),
+            None => then(job, Err(Refused::Closed)),
+        }
+    }
+
+    /// Writes a batch down while it is delivered; whichever comes first answers its sender.
+    ///
+    /// `refused` is called where the log does not take it.
+    pub(super) fn append_meanwhile(
+        self: &Arc<Self>,
+        log: &Log,
+        job: &mut Job,
+        health: &Arc<Health>,
+        refused: impl FnOnce() + Send + 'static,
+    ) {
+        let draft = self.draft(job);
+        let landing = Landing::new(job.size(), job.take_receipt(), health);
+        job.store(Share::landing(self, &landing));
+        let (told, store) = (Arc::clone(&landing), Arc::clone(self));
+        let done = move |outcome: Result<_, _>| {
+            let is_refused = outcome.is_err();
+            told.told(&store, outcome);
+            if is_refused {
+                store.refusals.fetch_add(1, AcqRel);
+                refused();
+            }
+        };
+        landing.may_be_withdrawn(log.append_unless_withdrawn(draft, self.usual.get(), done));
+    }
+
+    /// Whether a batch may go on from memory.
+    fn takes(&self, size: Depth, peer_is_there: bool) -> bool {
+        let resident = self.resident();
+        let fits = self.is_at_rest() || peer_is_there && resident + size.bytes <= DIRECT;
+        fits && !self.backlog().is_behind() && !self.is_halted()
+    }
+
+    fn draft(&self, job: &mut Job) -> Draft {
         job.reweigh();
         let segments = job.batch().payload().segments();
-        let draft = Draft {
+        Draft {
             payload: segments
                 .iter()
                 .map(|segment| segment.bytes().clone())
@@ -179,10 +228,6 @@ impl Store {
             context: Bytes::from(job.batch().context().keep(&self.keys)),
             items: job.batch().items() as u64,
             id: rand::random(),
-        };
-        match self.log() {
-            Some(log) => log.append(draft, move |told| then(job, told)),
-            None => then(job, Err(Refused::Closed)),
         }
     }
 
@@ -194,21 +239,28 @@ impl Store {
         peer_is_there: bool,
     ) -> Option<Job> {
         let size = job.size();
-        let resident = self.resident();
-        let mut backlog = self.backlog();
-        let fits = self.is_at_rest() || peer_is_there && resident + size.bytes <= DIRECT;
         // A sender that waits for the delivery itself keeps its batch in memory: told to come
         // again, it would send what is on disk a second time.
-        if job.is_awaited() || fits && !backlog.is_behind() && !self.is_halted() {
-            drop(backlog);
+        if job.is_awaited() || self.takes(size, peer_is_there) {
             job.store(Share::new(self, position, size, (Duration::ZERO, 0)));
             return Some(job);
         }
-        backlog.add(position.number(), size);
-        drop(backlog);
+        self.take_back(position, size, None);
         job.forget();
         self.called.notify_one();
         None
+    }
+
+    /// Has a record on disk alone come back, as `rest` says.
+    fn take_back(&self, position: Position, size: Depth, rest: Option<Rest>) {
+        let mut backlog = self.backlog();
+        match rest {
+            Some(rest) => backlog.rest(position, size, rest),
+            None => backlog.add(position.number(), size),
+        }
+        if let (true, Some(log)) = (backlog.is_scattered(), self.log()) {
+            backlog.gather(|number| log.is_live(number));
+        }
     }
 
     /// Bytes of batches in memory that are on disk too.
@@ -219,6 +271,11 @@ impl Store {
     /// Whether so much is in memory that what waits is better let go.
     pub(super) fn is_crowded(&self) -> bool {
         self.resident() > WAITING
+    }
+
+    /// Rises when the log does not take a batch that is on its way already.
+    pub(super) fn refusals(&self) -> u64 {
+        self.refusals.load(Acquire)
     }
 
     /// Has the reader look whether there is something to do.

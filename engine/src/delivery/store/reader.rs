@@ -8,7 +8,7 @@ use tidegate_journal::{Cursor, Log, Position, ReadError, Record};
 use tidegate_pdata::{Batch, Budget, Context, Payload, Receipt, Signal};
 use tokio::time::Instant;
 
-use super::backlog::{Range, Resting};
+use super::backlog::{Range, Rest, Resting};
 use super::{Outlet, READ, Share, Store};
 use crate::delivery::books::{Books, End, Why};
 use crate::delivery::job::{Job, QUEUE_FULL};
@@ -28,6 +28,8 @@ const ROOM_EVERY: Duration = Duration::from_millis(20);
 const AFTER_FULL: Duration = Duration::from_millis(250);
 /// How long the reader waits after the file system failed.
 const AFTER_FAULT: Duration = Duration::from_secs(1);
+/// When a record is read again that could not be read.
+const AGAIN: Duration = Duration::from_secs(30);
 
 /// Reads for one outlet.
 pub(in crate::delivery) struct Reader {
@@ -244,7 +246,10 @@ impl Reader {
         });
         match reading.await {
             Ok(Ok(found)) => return self.hand_out(found, true, known.failures),
-            Ok(Err(ReadError::Io(fault))) => self.report(&fault.into()).await,
+            Ok(Err(ReadError::Io(fault))) => {
+                self.again(known);
+                self.report(&fault.into()).await;
+            }
             Ok(Err(ReadError::Damaged | ReadError::Gone)) => {
                 self.quarantined(known.size);
                 // It is in the books already, unlike what is found while former lives are read.
@@ -253,6 +258,7 @@ impl Reader {
                 }
             }
             Err(fault) => {
+                self.again(known);
                 tracing::error!(exporter = self.outlet.name(), %fault, "reading the queue failed");
             }
         }
@@ -260,6 +266,16 @@ impl Reader {
             self.store.backlog().suspect_is_back();
             self.store.call();
         }
+    }
+
+    /// Has a record come back that could not be read.
+    fn again(&self, known: Resting) {
+        let rest = Rest {
+            due: Instant::now() + AGAIN,
+            failures: known.failures,
+        };
+        let mut backlog = self.store.backlog();
+        backlog.rest(known.position, known.size, rest);
     }
 
     /// Puts a record on its way; one that processes died over waits for its turn, unless `now`.

@@ -53,7 +53,7 @@ async fn letter_that_is_not_taken_before_the_end_stays_on_disk() {
     let away = keeper(Peer::always(Answer::Away)).await;
     let disk = MemoryDisk::default();
     let life = self::life(&disk, &away).await;
-    life.put(&[0, 1]).await;
+    let _pending = life.rig.put_awaited(&[0, 1]);
     until(|| (!away.peer.calls().is_empty()).then_some(())).await;
     life.drain(Duration::from_millis(20)).await;
     away.sink.drain(Instant::now()).await;

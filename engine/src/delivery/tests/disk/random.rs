@@ -167,6 +167,10 @@ impl World {
         self.next += records.len() as u32;
         match life.put(&records).await {
             Outcome::Durable => self.durable.extend(records),
+            Outcome::Delivered => {
+                let arrived = self.arrived.lock().unwrap();
+                assert!(records.iter().all(|record| arrived.contains(record)));
+            }
             Outcome::TakenOver => self.unpromised += records.len() as u64,
             Outcome::Refused(_) => {}
             outcome => panic!("{outcome:?}"),
