@@ -2,6 +2,7 @@
 
 pub mod attributes;
 pub mod batch;
+pub mod cumulative_to_delta;
 pub mod group_by_attrs;
 pub mod memory_limiter;
 pub mod probabilistic_sampler;
@@ -10,9 +11,11 @@ pub mod resource;
 pub mod resource_detection;
 
 mod actions;
+mod exponential;
 mod literal;
 mod matching;
 mod number;
+mod series;
 
 use tidegate_component::{Entry, Processor};
 
@@ -20,6 +23,7 @@ use tidegate_component::{Entry, Processor};
 pub static ALL: &[Entry<Box<dyn Processor>>] = &[
     Entry::of::<attributes::Config>(),
     Entry::of::<batch::Config>(),
+    Entry::of::<cumulative_to_delta::Config>(),
     Entry::of::<group_by_attrs::Config>(),
     Entry::of::<memory_limiter::Config>(),
     Entry::of::<probabilistic_sampler::Config>(),

@@ -2,8 +2,8 @@
 
 use tidegate_component::testing::Contract;
 use tidegate_processors::{
-    ALL, attributes, batch, group_by_attrs, memory_limiter, probabilistic_sampler, rate_limiter,
-    resource, resource_detection,
+    ALL, attributes, batch, cumulative_to_delta, group_by_attrs, memory_limiter,
+    probabilistic_sampler, rate_limiter, resource, resource_detection,
 };
 
 /// Every action, each with the keys that it takes.
@@ -92,6 +92,19 @@ metadata_keys: [tenant]
 metadata_cardinality_limit: 10
 ";
     Contract::<batch::Config>::new("{}", &[full, "timeout: 0s"]).processor();
+}
+
+#[test]
+fn cumulative_to_delta_keeps_to_it() {
+    let full = "
+include: {match_type: regexp, metrics: [a, e], metric_types: [sum, histogram, exponentialhistogram]}
+exclude: {match_type: strict, metrics: [none]}
+max_staleness: 10m
+initial_value: keep
+max_streams: 20
+";
+    let none = "{max_staleness: 0s, initial_value: drop, max_streams: 0}";
+    Contract::<cumulative_to_delta::Config>::new("{}", &[full, none]).processor();
 }
 
 #[test]
