@@ -33,6 +33,20 @@ impl Buckets {
         i64::from(self.offset) + self.counts.len() as i64
     }
 
+    /// The indexes of the first bucket and of the one after the last, if there is any.
+    pub(crate) fn reach(&self) -> Option<(i64, i64)> {
+        (!self.counts.is_empty()).then(|| (self.offset.into(), self.end()))
+    }
+
+    /// Takes empty buckets off both ends.
+    pub(crate) fn trim(&mut self) {
+        let last = self.counts.iter().rposition(|count| *count > 0);
+        self.counts.truncate(last.map_or(0, |last| last + 1));
+        let first = self.counts.iter().position(|count| *count > 0).unwrap_or(0);
+        self.counts.drain(..first);
+        self.offset = self.offset.saturating_add(first as i32);
+    }
+
     /// Puts buckets together as a scale that is `bits` less asks for.
     pub(crate) fn coarsen(&mut self, bits: u32) {
         let bits = bits.min(31);
@@ -82,12 +96,58 @@ impl Buckets {
         }
         more
     }
+
+    /// Adds others of the same scale.
+    ///
+    /// Whoever calls has made sure that they do not lie too far apart.
+    pub(crate) fn add(&mut self, other: &Self) {
+        if other.counts.is_empty() {
+            return;
+        }
+        if self.counts.is_empty() {
+            self.clone_from(other);
+            return;
+        }
+        let start = self.offset.min(other.offset);
+        let before = i64::from(self.offset) - i64::from(start);
+        if before > 0 {
+            self.counts
+                .splice(..0, std::iter::repeat_n(0, before as usize));
+            self.offset = start;
+        }
+        let missing = other.end() - self.end();
+        if missing > 0 {
+            self.counts.resize(self.counts.len() + missing as usize, 0);
+        }
+        let at = (i64::from(other.offset) - i64::from(start)) as usize;
+        for (into, count) in self.counts[at..].iter_mut().zip(&other.counts) {
+            *into = into.wrapping_add(*count);
+        }
+    }
+}
+
+/// By how much less the scale must be for buckets that reach from one index to before another to be at most so many.
+pub(crate) fn bits_to_fit((first, end): (i64, i64), most: i64) -> u32 {
+    let fits = |bits: &u32| ((end - 1) >> bits) - (first >> bits) < most;
+    (0..32).find(fits).unwrap_or(32)
 }
 
 /// The index of the bucket that a threshold above zero falls into.
 pub(crate) fn bucket_of(threshold: f64, scale: i32) -> i32 {
-    let factor = std::f64::consts::LOG2_E * f64::from(scale).exp2();
-    ((threshold.ln() * factor).ceil() - 1.0) as i32 // saturates
+    let factor = f64::from(scale).exp2();
+    let is_power_of_two = threshold.is_normal() && threshold.to_bits().trailing_zeros() >= 52;
+    // Powers of two are the upper bounds of buckets, and their logarithms exact.
+    let index = match is_power_of_two {
+        true => threshold.log2() * factor,
+        false => threshold.ln() * (std::f64::consts::LOG2_E * factor),
+    };
+    (index.ceil() - 1.0) as i32 // saturates
+}
+
+/// The upper bound of a bucket.
+pub(crate) fn upper_bound(index: i32, scale: i32) -> f64 {
+    let width = std::f64::consts::LN_2 * f64::from(scale.saturating_neg()).exp2();
+    ((f64::from(index) + 1.0) * width).exp()
 }
 
 #[cfg(test)]
@@ -130,6 +190,37 @@ mod tests {
         );
         assert_eq!(old.since(&old), Buckets::default());
         assert_eq!(buckets(-5, &[2]).since(&old), buckets(-5, &[2]));
+    }
+
+    #[test]
+    fn sums_reach_from_the_first_to_the_last() {
+        let mut some = buckets(2, &[1, 2]);
+        some.add(&buckets(0, &[5]));
+        some.add(&buckets(3, &[1, 1]));
+        some.add(&Buckets::default());
+        assert_eq!(some, buckets(0, &[5, 0, 1, 3, 1]));
+        assert_eq!(some.end(), 5);
+    }
+
+    #[test]
+    fn scales_fall_until_buckets_are_few_enough() {
+        assert_eq!(bits_to_fit((0, 4), 4), 0);
+        assert_eq!(bits_to_fit((0, 4), 2), 1);
+        assert_eq!(bits_to_fit((-1, 3), 2), 2);
+        assert_eq!(
+            bits_to_fit((i32::MIN.into(), i64::from(i32::MAX) + 1), 2),
+            31
+        );
+    }
+
+    #[test]
+    fn empty_buckets_at_the_ends_go() {
+        let mut some = buckets(-2, &[0, 0, 3, 0, 4, 0]);
+        some.trim();
+        assert_eq!(some, buckets(0, &[3, 0, 4]));
+        let mut none = buckets(5, &[0, 0]);
+        none.trim();
+        assert_eq!(none.reach(), None);
     }
 
     #[test]

@@ -5,6 +5,7 @@ pub mod batch;
 pub mod cumulative_to_delta;
 pub mod group_by_attrs;
 pub mod memory_limiter;
+pub mod metrics_transform;
 pub mod probabilistic_sampler;
 pub mod rate_limiter;
 pub mod resource;
@@ -14,6 +15,7 @@ mod actions;
 mod exponential;
 mod literal;
 mod matching;
+mod message;
 mod number;
 mod series;
 
@@ -26,6 +28,7 @@ pub static ALL: &[Entry<Box<dyn Processor>>] = &[
     Entry::of::<cumulative_to_delta::Config>(),
     Entry::of::<group_by_attrs::Config>(),
     Entry::of::<memory_limiter::Config>(),
+    Entry::of::<metrics_transform::Config>(),
     Entry::of::<probabilistic_sampler::Config>(),
     Entry::of::<rate_limiter::Config>(),
     Entry::of::<resource::Config>(),

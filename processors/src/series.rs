@@ -78,6 +78,20 @@ pub(crate) struct Memory<V> {
 impl<V: Kept> Memory<V> {
     /// Remembers `most` series, and each for as long as `staleness` after it was seen; 0 sets no limit.
     pub(crate) fn new(cx: &BuildContext, most: usize, staleness: Duration) -> Self {
+        let gauge = cx.metrics.gauge(
+            "tidegate_processor_series",
+            "Series that a processor remembers.",
+            &[],
+        );
+        Self::counted_by(cx, (most, staleness), gauge)
+    }
+
+    /// The same with a metric of one's own for how many are remembered.
+    pub(crate) fn counted_by(
+        cx: &BuildContext,
+        (most, staleness): (usize, Duration),
+        gauge: Gauge,
+    ) -> Self {
         Self {
             series: HashMap::default(),
             count: cx.shared.value(Count::default),
@@ -86,11 +100,7 @@ impl<V: Kept> Memory<V> {
             sweep: None,
             bytes: 0,
             hold: Budget::overdraw(&cx.budget, 0),
-            gauge: cx.metrics.gauge(
-                "tidegate_processor_series",
-                "Series that a processor remembers.",
-                &[],
-            ),
+            gauge,
         }
     }
 

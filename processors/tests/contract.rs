@@ -2,9 +2,9 @@
 
 use tidegate_component::testing::Contract;
 use tidegate_processors::{
-    ALL, attributes, batch, cumulative_to_delta, group_by_attrs, memory_limiter,
-    probabilistic_sampler, rate_limiter, resource, resource_detection,
-};
+    ALL, attributes, batch, cumulative_to_delta, group_by_attrs,
+    memory_limiter, metrics_transform, probabilistic_sampler, rate_limiter,
+    resource, resource_detection, };
 
 /// Every action, each with the keys that it takes.
 const ACTIONS: &str = "
@@ -120,6 +120,28 @@ min_gc_interval_when_hard_limited: 0s
 ";
     Contract::<memory_limiter::Config>::new("{check_interval: 1s, limit_mib: 4000}", &[full])
         .processor();
+}
+
+#[test]
+fn metrics_transform_keeps_to_it() {
+    let full = "
+transforms:
+- {include: '.', match_type: regexp, action: insert, new_name: 'copy.$0', operations: [{action: add_label, new_label: a, new_value: '{{version}}'}]}
+- {include: '^h', match_type: regexp, experimental_match_labels: {http.method: GET}, action: update, new_name: other}
+- include: .*
+  match_type: regexp
+  action: update
+  operations:
+  - {action: update_label, label: a, new_label: b, value_actions: [{value: x, new_value: y}]}
+  - {action: delete_label_value, label: http.route, label_value: /}
+  - {action: toggle_scalar_data_type}
+  - {action: experimental_scale_value, experimental_scale: 2.5}
+  - {action: aggregate_label_values, label: http.method, aggregated_values: [GET, POST], new_value: any, aggregation_type: mean}
+  - {action: aggregate_labels, label_set: [b], aggregation_type: sum}
+- {include: '(.*)', match_type: regexp, action: combine, new_name: one, aggregation_type: median, submatch_case: upper}
+- {include: '^[a-m]', match_type: regexp, action: group, group_resource_labels: {resource.type: first}}
+";
+    Contract::<metrics_transform::Config>::new("{}", &[full]).processor();
 }
 
 #[test]
