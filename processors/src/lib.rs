@@ -8,6 +8,7 @@ pub mod memory_limiter;
 pub mod metrics_transform;
 pub mod probabilistic_sampler;
 pub mod rate_limiter;
+pub mod redaction;
 pub mod resource;
 pub mod resource_detection;
 
@@ -31,6 +32,7 @@ pub static ALL: &[Entry<Box<dyn Processor>>] = &[
     Entry::of::<metrics_transform::Config>(),
     Entry::of::<probabilistic_sampler::Config>(),
     Entry::of::<rate_limiter::Config>(),
+    Entry::of::<redaction::Config>(),
     Entry::of::<resource::Config>(),
     Entry::of::<resource_detection::Config>(),
 ];

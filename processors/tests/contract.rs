@@ -4,7 +4,7 @@ use tidegate_component::testing::Contract;
 use tidegate_processors::{
     ALL, attributes, batch, cumulative_to_delta, group_by_attrs,
     memory_limiter, metrics_transform, probabilistic_sampler, rate_limiter,
-    resource, resource_detection, };
+    redaction, resource, resource_detection, };
 
 /// Every action, each with the keys that it takes.
 const ACTIONS: &str = "
@@ -182,6 +182,28 @@ throttle_interval: 1s
 retry_delay: 1s
 ";
     Contract::<rate_limiter::Config>::new("rate: 1000000000", &[full]).processor();
+}
+
+#[test]
+fn redaction_keeps_to_it() {
+    let full = "
+allow_all_keys: false
+allowed_keys: [service.name, http.method]
+ignored_keys: [http.route]
+ignored_key_patterns: [^net]
+blocked_key_patterns: [user]
+blocked_values: ['[0-9]+']
+allowed_values: [GET]
+redact_all_types: true
+hash_function: hmac-sha256
+hmac_key: 0123456789abcdef0123456789abcdef
+summary: debug
+url_sanitizer: {enabled: false, attributes: [http.url]}
+db_sanitizer: {sql: {enabled: false}}
+";
+    let all =
+        "{allow_all_keys: true, blocked_values: ['.*', ''], summary: info, redact_all_types: true}";
+    Contract::<redaction::Config>::new("{}", &[full, all]).processor();
 }
 
 #[test]

@@ -255,3 +255,8 @@ fn cumulative_to_delta_equals_the_collectors() {
 fn metrics_transform_equals_the_collectors() {
     check("metrics_transform-");
 }
+
+#[test]
+fn redaction_equals_the_collectors() {
+    check("redaction-");
+}
