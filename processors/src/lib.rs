@@ -6,6 +6,7 @@ pub mod cumulative_to_delta;
 pub mod group_by_attrs;
 pub mod memory_limiter;
 pub mod metrics_transform;
+pub mod metricsgeneration;
 pub mod probabilistic_sampler;
 pub mod rate_limiter;
 pub mod redaction;
@@ -30,6 +31,7 @@ pub static ALL: &[Entry<Box<dyn Processor>>] = &[
     Entry::of::<group_by_attrs::Config>(),
     Entry::of::<memory_limiter::Config>(),
     Entry::of::<metrics_transform::Config>(),
+    Entry::of::<metricsgeneration::Config>(),
     Entry::of::<probabilistic_sampler::Config>(),
     Entry::of::<rate_limiter::Config>(),
     Entry::of::<redaction::Config>(),

@@ -3,7 +3,7 @@
 use tidegate_component::testing::Contract;
 use tidegate_processors::{
     ALL, attributes, batch, cumulative_to_delta, group_by_attrs,
-    memory_limiter, metrics_transform, probabilistic_sampler, rate_limiter,
+    memory_limiter, metrics_transform, metricsgeneration, probabilistic_sampler, rate_limiter,
     redaction, resource, resource_detection, };
 
 /// Every action, each with the keys that it takes.
@@ -204,6 +204,18 @@ db_sanitizer: {sql: {enabled: false}}
     let all =
         "{allow_all_keys: true, blocked_values: ['.*', ''], summary: info, redact_all_types: true}";
     Contract::<redaction::Config>::new("{}", &[full, all]).processor();
+}
+
+#[test]
+fn metricsgeneration_keeps_to_it() {
+    let rules = "
+- {name: new.a, unit: s, type: scale, metric1: http.server.request.duration, scale_by: 2, operation: multiply}
+- {name: new.b, type: calculate, metric1: a, metric2: b, operation: percent}
+";
+    let rules: Vec<String> = ["false", "true"]
+        .map(|by| format!("match_attributes: {by}\nrules: {}", indented(rules)))
+        .into();
+    Contract::<metricsgeneration::Config>::new("{}", &[&rules[0], &rules[1]]).processor();
 }
 
 #[test]

@@ -260,3 +260,8 @@ fn metrics_transform_equals_the_collectors() {
 fn redaction_equals_the_collectors() {
     check("redaction-");
 }
+
+#[test]
+fn metricsgeneration_equals_the_collectors() {
+    check("metricsgeneration-");
+}
