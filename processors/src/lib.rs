@@ -3,6 +3,7 @@
 pub mod attributes;
 pub mod batch;
 pub mod cumulative_to_delta;
+pub mod delta_to_cumulative;
 pub mod group_by_attrs;
 pub mod memory_limiter;
 pub mod metrics_transform;
@@ -28,6 +29,7 @@ pub static ALL: &[Entry<Box<dyn Processor>>] = &[
     Entry::of::<attributes::Config>(),
     Entry::of::<batch::Config>(),
     Entry::of::<cumulative_to_delta::Config>(),
+    Entry::of::<delta_to_cumulative::Config>(),
     Entry::of::<group_by_attrs::Config>(),
     Entry::of::<memory_limiter::Config>(),
     Entry::of::<metrics_transform::Config>(),

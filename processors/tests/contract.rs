@@ -2,7 +2,7 @@
 
 use tidegate_component::testing::Contract;
 use tidegate_processors::{
-    ALL, attributes, batch, cumulative_to_delta, group_by_attrs,
+    ALL, attributes, batch, cumulative_to_delta, delta_to_cumulative, group_by_attrs,
     memory_limiter, metrics_transform, metricsgeneration, probabilistic_sampler, rate_limiter,
     redaction, resource, resource_detection, };
 
@@ -216,6 +216,12 @@ fn metricsgeneration_keeps_to_it() {
         .map(|by| format!("match_attributes: {by}\nrules: {}", indented(rules)))
         .into();
     Contract::<metricsgeneration::Config>::new("{}", &[&rules[0], &rules[1]]).processor();
+}
+
+#[test]
+fn delta_to_cumulative_keeps_to_it() {
+    let few = "{max_stale: 10s, max_streams: 20}";
+    Contract::<delta_to_cumulative::Config>::new("{}", &[few, "max_streams: 0"]).processor();
 }
 
 #[test]

@@ -265,3 +265,8 @@ fn redaction_equals_the_collectors() {
 fn metricsgeneration_equals_the_collectors() {
     check("metricsgeneration-");
 }
+
+#[test]
+fn delta_to_cumulative_equals_the_collectors() {
+    check("delta_to_cumulative-");
+}
