@@ -13,6 +13,7 @@ pub mod rate_limiter;
 pub mod redaction;
 pub mod resource;
 pub mod resource_detection;
+pub mod span;
 
 mod actions;
 mod exponential;
@@ -39,4 +40,5 @@ pub static ALL: &[Entry<Box<dyn Processor>>] = &[
     Entry::of::<redaction::Config>(),
     Entry::of::<resource::Config>(),
     Entry::of::<resource_detection::Config>(),
+    Entry::of::<span::Config>(),
 ];

@@ -4,7 +4,8 @@ use tidegate_component::testing::Contract;
 use tidegate_processors::{
     ALL, attributes, batch, cumulative_to_delta, delta_to_cumulative, group_by_attrs,
     memory_limiter, metrics_transform, metricsgeneration, probabilistic_sampler, rate_limiter,
-    redaction, resource, resource_detection, };
+    redaction, resource, resource_detection, span,
+};
 
 /// Every action, each with the keys that it takes.
 const ACTIONS: &str = "
@@ -222,6 +223,21 @@ fn metricsgeneration_keeps_to_it() {
 fn delta_to_cumulative_keeps_to_it() {
     let few = "{max_stale: 10s, max_streams: 20}";
     Contract::<delta_to_cumulative::Config>::new("{}", &[few, "max_streams: 0"]).processor();
+}
+
+#[test]
+fn span_keeps_to_it() {
+    let full = "
+name:
+  from_attributes: [http.method, http.route]
+  separator: ' '
+  to_attributes: {rules: ['(?P<first>[a-z]+)', '^(?P<all>.*)$'], break_after_match: true, keep_original_name: true}
+status: {code: Error, description: wrong}
+include: {match_type: regexp, services: ['.']}
+exclude: {match_type: strict, span_names: [none]}
+";
+    let rules = "name: {to_attributes: {rules: ['(?P<all>.*)']}}";
+    Contract::<span::Config>::new("status: {code: Ok}", &[full, rules]).processor();
 }
 
 #[test]

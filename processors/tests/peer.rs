@@ -270,3 +270,8 @@ fn metricsgeneration_equals_the_collectors() {
 fn delta_to_cumulative_equals_the_collectors() {
     check("delta_to_cumulative-");
 }
+
+#[test]
+fn span_equals_the_collectors() {
+    check("span-");
+}
