@@ -10,6 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use tidegate_component::metrics::Counter;
 use tidegate_component::{
     BuildContext, BuildError, ComponentConfig, Outbox, Processor, Reason, Stability,
 };
@@ -169,6 +170,11 @@ impl ComponentConfig for Config {
             by_attributes: self.match_attributes,
             budget: Arc::clone(&cx.budget),
             malformed: cx.loss("malformed"),
+            too_many: cx.metrics.counter(
+                "tidegate_metricsgeneration_skipped",
+                "Metrics of which none was made, as there were too many points to take together.",
+                &[],
+            ),
         }))
     }
 }
@@ -178,6 +184,19 @@ struct MetricsGeneration {
     by_attributes: bool,
     budget: Arc<Budget>,
     malformed: Reason,
+    too_many: Counter,
+}
+
+/// Pairs of points that are looked at for one metric; more would hold up the worker.
+const MOST_PAIRS: usize = 1 << 20;
+
+/// Whether a metric and what comes second have too many points together.
+fn is_too_much(metric: Metric<'_>, second: &Second<'_>) -> bool {
+    let Second::Points(others) = second else {
+        return false;
+    };
+    let points = points_of(metric.data()).map_or(0, Iterator::count);
+    points.saturating_mul(others.count()) > MOST_PAIRS
 }
 
 /// What comes second in a resource.
@@ -250,9 +269,14 @@ impl MetricsGeneration {
                 }
                 for (rule, second) in &rules {
                     for metric in head.children().map(Metric::of) {
-                        if metric.name() == *rule.metric1 {
-                            created += rule.write(metric, second, &mut out);
+                        if metric.name() != *rule.metric1 {
+                            continue;
                         }
+                        if is_too_much(metric, second) {
+                            self.too_many.add(1);
+                            continue;
+                        }
+                        created += rule.write(metric, second, &mut out);
                     }
                 }
                 out.raw(&head.after);
