@@ -5,6 +5,7 @@ pub mod batch;
 pub mod cumulative_to_delta;
 pub mod delta_to_cumulative;
 pub mod group_by_attrs;
+pub mod interval;
 pub mod memory_limiter;
 pub mod metrics_transform;
 pub mod metricsgeneration;
@@ -32,6 +33,7 @@ pub static ALL: &[Entry<Box<dyn Processor>>] = &[
     Entry::of::<cumulative_to_delta::Config>(),
     Entry::of::<delta_to_cumulative::Config>(),
     Entry::of::<group_by_attrs::Config>(),
+    Entry::of::<interval::Config>(),
     Entry::of::<memory_limiter::Config>(),
     Entry::of::<metrics_transform::Config>(),
     Entry::of::<metricsgeneration::Config>(),

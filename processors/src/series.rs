@@ -17,6 +17,16 @@ use tokio::time::Instant;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct SeriesId(u64, u64);
 
+impl SeriesId {
+    /// The ID of a set that has one element more, in whatever order they come.
+    pub(crate) const fn plus(self, element: Self) -> Self {
+        Self(
+            self.0.wrapping_add(element.0),
+            self.1.wrapping_add(element.1),
+        )
+    }
+}
+
 /// Makes IDs.
 #[derive(Debug, Default)]
 pub(crate) struct SeriesHash(RandomState, RandomState);
@@ -28,12 +38,8 @@ impl SeriesHash {
 
     /// The ID of a set of attributes, in whatever order they are.
     pub(crate) fn attributes(&self, attributes: Attributes<'_>) -> SeriesId {
-        let mut sum = SeriesId::default();
-        for entry in attributes.entries() {
-            let id = self.bytes(entry.bytes());
-            sum = SeriesId(sum.0.wrapping_add(id.0), sum.1.wrapping_add(id.1));
-        }
-        sum
+        let entries = attributes.entries().map(|entry| self.bytes(entry.bytes()));
+        entries.fold(SeriesId::default(), SeriesId::plus)
     }
 
     /// The ID of what has these parts.
@@ -61,29 +67,76 @@ const SLACK: usize = 1 << 16;
 #[derive(Debug, Default)]
 struct Count(AtomicUsize);
 
-/// The series that an instance remembers.
-///
-/// What it takes counts in the budget of the process, and instances share the number of series that they may have.
-pub(crate) struct Memory<V> {
-    series: HashMap<SeriesId, (Instant, V), RandomState>,
+/// Room for so many series, which the instances of a processor share.
+pub(crate) struct Room {
     count: Arc<Count>,
     most: usize,
-    staleness: Option<Duration>,
-    sweep: Option<Instant>,
-    bytes: usize,
-    hold: Reservation,
+    taken: usize,
     gauge: Gauge,
 }
 
-impl<V: Kept> Memory<V> {
-    /// Remembers `most` series, and each for as long as `staleness` after it was seen; 0 sets no limit.
-    pub(crate) fn new(cx: &BuildContext, most: usize, staleness: Duration) -> Self {
+impl Room {
+    /// Room for `most` series; 0 sets no limit.
+    pub(crate) fn new(cx: &BuildContext, most: usize) -> Self {
         let gauge = cx.metrics.gauge(
             "tidegate_processor_series",
             "Series that a processor remembers.",
             &[],
         );
-        Self::counted_by(cx, (most, staleness), gauge)
+        Self::counted_by(cx, most, gauge)
+    }
+
+    fn counted_by(cx: &BuildContext, most: usize, gauge: Gauge) -> Self {
+        Self {
+            count: cx.shared.value(Count::default),
+            most: if most == 0 { usize::MAX } else { most },
+            taken: 0,
+            gauge,
+        }
+    }
+
+    /// Takes room for one more; false where there is none.
+    pub(crate) fn take(&mut self) -> bool {
+        let fits = self.count.0.fetch_add(1, Relaxed) < self.most;
+        if fits {
+            self.taken += 1;
+            self.gauge.add(1);
+        } else {
+            self.count.0.fetch_sub(1, Relaxed);
+        }
+        fits
+    }
+
+    pub(crate) fn give_back(&mut self, series: usize) {
+        let series = series.min(self.taken);
+        self.taken -= series;
+        self.count.0.fetch_sub(series, Relaxed);
+        self.gauge.add(-(series as i64));
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.give_back(self.taken);
+    }
+}
+
+/// The series that an instance remembers.
+///
+/// What it takes counts in the budget of the process.
+pub(crate) struct Memory<V> {
+    series: HashMap<SeriesId, (Instant, V), RandomState>,
+    room: Room,
+    staleness: Option<Duration>,
+    sweep: Option<Instant>,
+    bytes: usize,
+    hold: Reservation,
+}
+
+impl<V: Kept> Memory<V> {
+    /// Remembers `most` series, and each for as long as `staleness` after it was seen; 0 sets no limit.
+    pub(crate) fn new(cx: &BuildContext, most: usize, staleness: Duration) -> Self {
+        Self::within(cx, Room::new(cx, most), staleness)
     }
 
     /// The same with a metric of one's own for how many are remembered.
@@ -92,15 +145,17 @@ impl<V: Kept> Memory<V> {
         (most, staleness): (usize, Duration),
         gauge: Gauge,
     ) -> Self {
+        Self::within(cx, Room::counted_by(cx, most, gauge), staleness)
+    }
+
+    fn within(cx: &BuildContext, room: Room, staleness: Duration) -> Self {
         Self {
             series: HashMap::default(),
-            count: cx.shared.value(Count::default),
-            most: if most == 0 { usize::MAX } else { most },
+            room,
             staleness: (!staleness.is_zero()).then_some(staleness),
             sweep: None,
             bytes: 0,
             hold: Budget::overdraw(&cx.budget, 0),
-            gauge,
         }
     }
 
@@ -126,12 +181,10 @@ impl<V: Kept> Memory<V> {
 
     /// Remembers a series that is not known; false where there is no room for it.
     pub(crate) fn add(&mut self, id: SeriesId, now: Instant, value: V) -> bool {
-        if self.count.0.fetch_add(1, Relaxed) >= self.most {
-            self.count.0.fetch_sub(1, Relaxed);
+        if !self.room.take() {
             return false;
         }
         self.bytes += Self::weight(&value);
-        self.gauge.add(1);
         self.series.insert(id, (now, value));
         if let Some(staleness) = self.staleness {
             self.sweep.get_or_insert(now + staleness);
@@ -189,14 +242,6 @@ impl<V: Kept> Memory<V> {
 
     fn forgot(&mut self, series: usize, bytes: usize) {
         self.bytes = self.bytes.saturating_sub(bytes);
-        self.count.0.fetch_sub(series, Relaxed);
-        self.gauge.add(-(series as i64));
-    }
-}
-
-impl<V> Drop for Memory<V> {
-    fn drop(&mut self) {
-        self.count.0.fetch_sub(self.series.len(), Relaxed);
-        self.gauge.add(-(self.series.len() as i64));
+        self.room.give_back(series);
     }
 }

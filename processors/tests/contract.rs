@@ -2,9 +2,9 @@
 
 use tidegate_component::testing::Contract;
 use tidegate_processors::{
-    ALL, attributes, batch, cumulative_to_delta, delta_to_cumulative, group_by_attrs,
-    memory_limiter, metrics_transform, metricsgeneration, probabilistic_sampler, rate_limiter,
-    redaction, resource, resource_detection, span,
+    ALL, attributes, batch, cumulative_to_delta, delta_to_cumulative, group_by_attrs, interval,
+    memory_limiter, metrics_transform, metricsgeneration, probabilistic_sampler,
+    rate_limiter, redaction, resource, resource_detection, span,
 };
 
 /// Every action, each with the keys that it takes.
@@ -238,6 +238,12 @@ exclude: {match_type: strict, span_names: [none]}
 ";
     let rules = "name: {to_attributes: {rules: ['(?P<all>.*)']}}";
     Contract::<span::Config>::new("status: {code: Ok}", &[full, rules]).processor();
+}
+
+#[test]
+fn interval_keeps_to_it() {
+    let full = "{interval: 5s, pass_through: {gauge: true, summary: true}, max_streams: 20}";
+    Contract::<interval::Config>::new("{}", &[full]).processor();
 }
 
 #[test]

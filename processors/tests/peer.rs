@@ -65,11 +65,35 @@ fn records(signal: Signal, mut request: Value, lines: &mut Vec<String>) {
                 if signal == Signal::Metrics {
                     points(&held, record, lines);
                 } else {
+                    let record = without_clock(record);
                     lines.push(json!({"in": held, "record": record}).to_string());
                 }
             }
         }
     }
+}
+
+/// Takes the time of the day out of a record that stands for others.
+fn without_clock(mut record: Value) -> Value {
+    let has_one = |entry: &Value| entry["key"] == "first_observed_timestamp";
+    let attributes = record["attributes"].as_array();
+    if attributes.is_some_and(|entries| entries.iter().any(has_one)) {
+        let fields = record.as_object_mut().unwrap();
+        for time in ["timeUnixNano", "observedTimeUnixNano"] {
+            assert!(fields.remove(time).is_some(), "there is no {time}");
+        }
+        for entry in fields["attributes"].as_array_mut().unwrap() {
+            if entry["key"]
+                .as_str()
+                .unwrap()
+                .ends_with("_observed_timestamp")
+            {
+                let zone: String = entry["value"]["stringValue"].as_str().unwrap()[19..].to_owned();
+                entry["value"] = zone.into();
+            }
+        }
+    }
+    record
 }
 
 fn points(held: &Value, mut metric: Value, lines: &mut Vec<String>) {
@@ -274,4 +298,9 @@ fn delta_to_cumulative_equals_the_collectors() {
 #[test]
 fn span_equals_the_collectors() {
     check("span-");
+}
+
+#[test]
+fn interval_equals_the_collectors() {
+    check("interval-");
 }

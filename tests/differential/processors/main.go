@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/open-telemetry/opentelemetry-collector-contrib/processor/cumulativetodeltaprocessor"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/processor/deltatocumulativeprocessor"
@@ -36,6 +37,8 @@ type testCase struct {
 	Signal    string
 	Config    map[string]any
 	Batches   []any
+	// How long it may take until what is held is passed on.
+	Wait time.Duration
 }
 
 func check(err error) {
@@ -138,6 +141,7 @@ func run(path string) string {
 		send(text)
 		lines.WriteString("-\n")
 	}
+	time.Sleep(of.Wait)
 	check(made.Shutdown(context.Background()))
 	return lines.String()
 }
