@@ -6,6 +6,7 @@ pub mod cumulative_to_delta;
 pub mod delta_to_cumulative;
 pub mod group_by_attrs;
 pub mod interval;
+pub mod log_dedup;
 pub mod memory_limiter;
 pub mod metrics_transform;
 pub mod metricsgeneration;
@@ -34,6 +35,7 @@ pub static ALL: &[Entry<Box<dyn Processor>>] = &[
     Entry::of::<delta_to_cumulative::Config>(),
     Entry::of::<group_by_attrs::Config>(),
     Entry::of::<interval::Config>(),
+    Entry::of::<log_dedup::Config>(),
     Entry::of::<memory_limiter::Config>(),
     Entry::of::<metrics_transform::Config>(),
     Entry::of::<metricsgeneration::Config>(),

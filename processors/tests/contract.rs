@@ -3,7 +3,7 @@
 use tidegate_component::testing::Contract;
 use tidegate_processors::{
     ALL, attributes, batch, cumulative_to_delta, delta_to_cumulative, group_by_attrs, interval,
-    memory_limiter, metrics_transform, metricsgeneration, probabilistic_sampler,
+    log_dedup, memory_limiter, metrics_transform, metricsgeneration, probabilistic_sampler,
     rate_limiter, redaction, resource, resource_detection, span,
 };
 
@@ -244,6 +244,20 @@ exclude: {match_type: strict, span_names: [none]}
 fn interval_keeps_to_it() {
     let full = "{interval: 5s, pass_through: {gauge: true, summary: true}, max_streams: 20}";
     Contract::<interval::Config>::new("{}", &[full]).processor();
+}
+
+#[test]
+fn log_dedup_keeps_to_it() {
+    let full = "
+interval: 5s
+log_count_attribute: count
+timezone: America/Los_Angeles
+exclude_fields: [attributes.http\\.method, body.a.b]
+conditions: []
+max_records: 20
+";
+    let include = "include_fields: [attributes.http\\.route, body.message]";
+    Contract::<log_dedup::Config>::new("{}", &[full, include]).processor();
 }
 
 #[test]

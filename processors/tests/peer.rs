@@ -304,3 +304,8 @@ fn span_equals_the_collectors() {
 fn interval_equals_the_collectors() {
     check("interval-");
 }
+
+#[test]
+fn log_dedup_equals_the_collectors() {
+    check("log_dedup-");
+}
