@@ -129,7 +129,7 @@ const PROCESSORS: &[&str] = &[
     "interval",
     "isolationforest",
     "k8s_attributes",
-    "logdedup",
+    "log_dedup",
     "logstransform",
     "memory_limiter",
     "metricsgeneration",

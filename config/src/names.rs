@@ -89,6 +89,7 @@ pub const RENAMED: &[(Kind, &str, &str)] = &[
     (Kind::Processor, "deltatocumulative", "delta_to_cumulative"),
     (Kind::Processor, "groupbyattrs", "group_by_attrs"),
     (Kind::Processor, "k8sattributes", "k8s_attributes"),
+    (Kind::Processor, "logdedup", "log_dedup"),
     (Kind::Processor, "metricstransform", "metrics_transform"),
     (Kind::Processor, "ratelimit", "rate_limiter"),
     (Kind::Processor, "ratelimiter", "rate_limiter"),

@@ -2,17 +2,28 @@
 
 pub mod attributes;
 pub mod batch;
+pub mod cumulative_to_delta;
+pub mod delta_to_cumulative;
 pub mod group_by_attrs;
+pub mod interval;
+pub mod log_dedup;
 pub mod memory_limiter;
+pub mod metrics_transform;
+pub mod metricsgeneration;
 pub mod probabilistic_sampler;
 pub mod rate_limiter;
+pub mod redaction;
 pub mod resource;
 pub mod resource_detection;
+pub mod span;
 
 mod actions;
+mod exponential;
 mod literal;
 mod matching;
+mod message;
 mod number;
+mod series;
 
 use tidegate_component::{Entry, Processor};
 
@@ -20,10 +31,18 @@ use tidegate_component::{Entry, Processor};
 pub static ALL: &[Entry<Box<dyn Processor>>] = &[
     Entry::of::<attributes::Config>(),
     Entry::of::<batch::Config>(),
+    Entry::of::<cumulative_to_delta::Config>(),
+    Entry::of::<delta_to_cumulative::Config>(),
     Entry::of::<group_by_attrs::Config>(),
+    Entry::of::<interval::Config>(),
+    Entry::of::<log_dedup::Config>(),
     Entry::of::<memory_limiter::Config>(),
+    Entry::of::<metrics_transform::Config>(),
+    Entry::of::<metricsgeneration::Config>(),
     Entry::of::<probabilistic_sampler::Config>(),
     Entry::of::<rate_limiter::Config>(),
+    Entry::of::<redaction::Config>(),
     Entry::of::<resource::Config>(),
     Entry::of::<resource_detection::Config>(),
+    Entry::of::<span::Config>(),
 ];

@@ -2,8 +2,9 @@
 
 use tidegate_component::testing::Contract;
 use tidegate_processors::{
-    ALL, attributes, batch, group_by_attrs, memory_limiter, probabilistic_sampler, rate_limiter,
-    resource, resource_detection,
+    ALL, attributes, batch, cumulative_to_delta, delta_to_cumulative, group_by_attrs, interval,
+    log_dedup, memory_limiter, metrics_transform, metricsgeneration, probabilistic_sampler,
+    rate_limiter, redaction, resource, resource_detection, span,
 };
 
 /// Every action, each with the keys that it takes.
@@ -95,6 +96,19 @@ metadata_cardinality_limit: 10
 }
 
 #[test]
+fn cumulative_to_delta_keeps_to_it() {
+    let full = "
+include: {match_type: regexp, metrics: [a, e], metric_types: [sum, histogram, exponentialhistogram]}
+exclude: {match_type: strict, metrics: [none]}
+max_staleness: 10m
+initial_value: keep
+max_streams: 20
+";
+    let none = "{max_staleness: 0s, initial_value: drop, max_streams: 0}";
+    Contract::<cumulative_to_delta::Config>::new("{}", &[full, none]).processor();
+}
+
+#[test]
 fn memory_limiter_keeps_to_it() {
     let full = "
 check_interval: 1s
@@ -107,6 +121,28 @@ min_gc_interval_when_hard_limited: 0s
 ";
     Contract::<memory_limiter::Config>::new("{check_interval: 1s, limit_mib: 4000}", &[full])
         .processor();
+}
+
+#[test]
+fn metrics_transform_keeps_to_it() {
+    let full = "
+transforms:
+- {include: '.', match_type: regexp, action: insert, new_name: 'copy.$0', operations: [{action: add_label, new_label: a, new_value: '{{version}}'}]}
+- {include: '^h', match_type: regexp, experimental_match_labels: {http.method: GET}, action: update, new_name: other}
+- include: .*
+  match_type: regexp
+  action: update
+  operations:
+  - {action: update_label, label: a, new_label: b, value_actions: [{value: x, new_value: y}]}
+  - {action: delete_label_value, label: http.route, label_value: /}
+  - {action: toggle_scalar_data_type}
+  - {action: experimental_scale_value, experimental_scale: 2.5}
+  - {action: aggregate_label_values, label: http.method, aggregated_values: [GET, POST], new_value: any, aggregation_type: mean}
+  - {action: aggregate_labels, label_set: [b], aggregation_type: sum}
+- {include: '(.*)', match_type: regexp, action: combine, new_name: one, aggregation_type: median, submatch_case: upper}
+- {include: '^[a-m]', match_type: regexp, action: group, group_resource_labels: {resource.type: first}}
+";
+    Contract::<metrics_transform::Config>::new("{}", &[full]).processor();
 }
 
 #[test]
@@ -147,6 +183,81 @@ throttle_interval: 1s
 retry_delay: 1s
 ";
     Contract::<rate_limiter::Config>::new("rate: 1000000000", &[full]).processor();
+}
+
+#[test]
+fn redaction_keeps_to_it() {
+    let full = "
+allow_all_keys: false
+allowed_keys: [service.name, http.method]
+ignored_keys: [http.route]
+ignored_key_patterns: [^net]
+blocked_key_patterns: [user]
+blocked_values: ['[0-9]+']
+allowed_values: [GET]
+redact_all_types: true
+hash_function: hmac-sha256
+hmac_key: 0123456789abcdef0123456789abcdef
+summary: debug
+url_sanitizer: {enabled: false, attributes: [http.url]}
+db_sanitizer: {sql: {enabled: false}}
+";
+    let all =
+        "{allow_all_keys: true, blocked_values: ['.*', ''], summary: info, redact_all_types: true}";
+    Contract::<redaction::Config>::new("{}", &[full, all]).processor();
+}
+
+#[test]
+fn metricsgeneration_keeps_to_it() {
+    let rules = "
+- {name: new.a, unit: s, type: scale, metric1: http.server.request.duration, scale_by: 2, operation: multiply}
+- {name: new.b, type: calculate, metric1: a, metric2: b, operation: percent}
+";
+    let rules: Vec<String> = ["false", "true"]
+        .map(|by| format!("match_attributes: {by}\nrules: {}", indented(rules)))
+        .into();
+    Contract::<metricsgeneration::Config>::new("{}", &[&rules[0], &rules[1]]).processor();
+}
+
+#[test]
+fn delta_to_cumulative_keeps_to_it() {
+    let few = "{max_stale: 10s, max_streams: 20}";
+    Contract::<delta_to_cumulative::Config>::new("{}", &[few, "max_streams: 0"]).processor();
+}
+
+#[test]
+fn span_keeps_to_it() {
+    let full = "
+name:
+  from_attributes: [http.method, http.route]
+  separator: ' '
+  to_attributes: {rules: ['(?P<first>[a-z]+)', '^(?P<all>.*)$'], break_after_match: true, keep_original_name: true}
+status: {code: Error, description: wrong}
+include: {match_type: regexp, services: ['.']}
+exclude: {match_type: strict, span_names: [none]}
+";
+    let rules = "name: {to_attributes: {rules: ['(?P<all>.*)']}}";
+    Contract::<span::Config>::new("status: {code: Ok}", &[full, rules]).processor();
+}
+
+#[test]
+fn interval_keeps_to_it() {
+    let full = "{interval: 5s, pass_through: {gauge: true, summary: true}, max_streams: 20}";
+    Contract::<interval::Config>::new("{}", &[full]).processor();
+}
+
+#[test]
+fn log_dedup_keeps_to_it() {
+    let full = "
+interval: 5s
+log_count_attribute: count
+timezone: America/Los_Angeles
+exclude_fields: [attributes.http\\.method, body.a.b]
+conditions: []
+max_records: 20
+";
+    let include = "include_fields: [attributes.http\\.route, body.message]";
+    Contract::<log_dedup::Config>::new("{}", &[full, include]).processor();
 }
 
 #[test]

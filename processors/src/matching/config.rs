@@ -42,7 +42,7 @@ pub(crate) struct MatchProperties {
 /// How texts are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum MatchType {
+pub(crate) enum MatchType {
     /// As they are.
     Strict,
     /// By regular expressions, which need not match the whole.
@@ -52,7 +52,7 @@ pub(super) enum MatchType {
 /// Settings of a cache that is not needed here.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct RegexpOptions {
+pub(crate) struct RegexpOptions {
     /// Whether results are cached.
     cacheenabled: bool,
     /// How many results are cached.

@@ -11,14 +11,14 @@ use super::config::MatchType;
 use tidegate_component::pattern;
 
 /// Texts or patterns, of which one must match.
-pub(super) enum Strings {
+pub(crate) enum Strings {
     Strict(HashSet<Box<[u8]>, foldhash::fast::RandomState>),
     Regexp(RegexSet),
 }
 
 impl Strings {
     /// Compiles a list that stands at `path`; `None` where it is empty, which lets everything pass.
-    pub(super) fn new(
+    pub(crate) fn new(
         list: &[String],
         kind: Option<MatchType>,
         path: &str,
@@ -30,7 +30,7 @@ impl Strings {
     }
 
     /// Compiles a list that stands at `path`.
-    pub(super) fn of(
+    pub(crate) fn of(
         list: &[String],
         kind: Option<MatchType>,
         path: &str,
@@ -51,7 +51,7 @@ impl Strings {
     }
 
     /// Whether one of them matches.
-    pub(super) fn matches(&self, text: &[u8]) -> bool {
+    pub(crate) fn matches(&self, text: &[u8]) -> bool {
         match self {
             Self::Strict(texts) => texts.contains(text),
             Self::Regexp(patterns) => patterns.is_match(text),
