@@ -13,14 +13,16 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tidegate_document::Secret;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 
 use self::selection::Asked;
 use super::{Access, Token};
-use crate::tls::ClientTls;
+use crate::tls::{ClientTls, ServerIdentity, ServerTls};
 
 /// Something that happened to an object.
 #[derive(Clone)]
@@ -49,6 +51,8 @@ struct Inner {
     oldest: u64,
     collections: BTreeMap<String, Collection>,
     token: Option<String>,
+    /// What is no collection: documents by their paths.
+    documents: BTreeMap<String, Value>,
     refusals: VecDeque<Refusal>,
     requests: Vec<String>,
     /// Raised to end all watches.
@@ -64,6 +68,7 @@ struct Inner {
 /// The server.
 pub struct Server {
     address: SocketAddr,
+    scheme: &'static str,
     inner: Arc<Shared>,
     task: JoinHandle<()>,
 }
@@ -103,6 +108,25 @@ impl Server {
     /// # Panics
     /// When there is no port for it.
     pub async fn start() -> Self {
+        Self::listen(None).await
+    }
+
+    /// A server with nothing in it that speaks TLS, with a certificate and its key in PEM.
+    ///
+    /// # Panics
+    /// When there is no port for it, or the certificate cannot be used.
+    pub async fn secured(certificate: &str, key: &str) -> Self {
+        let tls = ServerTls {
+            cert_pem: Some(Secret::new(certificate)),
+            key_pem: Some(Secret::new(key)),
+            ..ServerTls::default()
+        };
+        let identity = ServerIdentity::load(&tls, &["http/1.1"]);
+        let identity = identity.expect("it is a certificate with its key");
+        Self::listen(Some(TlsAcceptor::from(identity.current()))).await
+    }
+
+    async fn listen(tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0")
             .await
             .expect("there is a port");
@@ -111,15 +135,27 @@ impl Server {
             inner: Mutex::default(),
             changed: watch::channel(()).0,
         });
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let shared = Arc::clone(&inner);
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let shared = Arc::clone(&shared);
-                tokio::spawn(async move { serve(stream, &shared).await });
+                let (shared, tls) = (Arc::clone(&shared), tls.clone());
+                tokio::spawn(async move {
+                    match tls {
+                        None => serve(stream, &shared).await,
+                        // Who does not trust the server goes.
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                serve(stream, &shared).await;
+                            }
+                        }
+                    }
+                });
             }
         });
         Self {
             address,
+            scheme,
             inner,
             task,
         }
@@ -139,7 +175,7 @@ impl Server {
     /// Its URL.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", self.scheme, self.address)
     }
 
     /// Writes a kubeconfig file for it into a folder.
@@ -158,6 +194,12 @@ impl Server {
         );
         std::fs::write(&path, text).expect("a file can be written");
         path
+    }
+
+    /// Answers with a document at a path that is no collection.
+    pub fn document(&self, path: &str, document: Value) {
+        self.inner
+            .change(|inner| inner.documents.insert(path.to_owned(), document));
     }
 
     /// Puts an object into a collection, as `/api/v1/pods`.
@@ -277,7 +319,7 @@ struct Request {
     body: Vec<u8>,
 }
 
-async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Request> {
+async fn read(stream: &mut (impl AsyncRead + Unpin), buffer: &mut Vec<u8>) -> Option<Request> {
     let end = loop {
         if let Some(at) = buffer.windows(4).position(|four| four == b"\r\n\r\n") {
             break at;
@@ -311,7 +353,7 @@ async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Request> {
     })
 }
 
-async fn serve(mut stream: TcpStream, shared: &Shared) {
+async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, shared: &Shared) {
     let mut buffer = Vec::new();
     while let Some(request) = read(&mut stream, &mut buffer).await {
         // Who asked may have gone.
@@ -321,7 +363,11 @@ async fn serve(mut stream: TcpStream, shared: &Shared) {
     }
 }
 
-async fn answer(stream: &mut TcpStream, request: &Request, shared: &Shared) -> Option<()> {
+async fn answer(
+    stream: &mut (impl AsyncWrite + Unpin),
+    request: &Request,
+    shared: &Shared,
+) -> Option<()> {
     let (refusal, asked) = {
         let mut inner = shared.lock();
         let line = format!("{} {}", request.method, request.target);
@@ -344,6 +390,10 @@ async fn answer(stream: &mut TcpStream, request: &Request, shared: &Shared) -> O
             &failure(refusal.status),
         )
         .await;
+    }
+    let document = shared.lock().documents.get(&request.target).cloned();
+    if let Some(document) = document {
+        return send(stream, 200, None, &document).await;
     }
     let accept = request.headers.get("accept").map_or("", String::as_str);
     let partial = accept.contains("as=PartialObjectMetadata");
@@ -377,7 +427,12 @@ fn failure(code: u16) -> Value {
     })
 }
 
-async fn send(stream: &mut TcpStream, status: u16, after: Option<u64>, body: &Value) -> Option<()> {
+async fn send(
+    stream: &mut (impl AsyncWrite + Unpin),
+    status: u16,
+    after: Option<u64>,
+    body: &Value,
+) -> Option<()> {
     let body = body.to_string();
     let mut head = format!(
         "HTTP/1.1 {status} Status\r\ncontent-type: application/json\r\ncontent-length: {}\r\n",
@@ -513,7 +568,7 @@ impl Inner {
 
 /// Keeps a watch.
 async fn follow(
-    stream: &mut TcpStream,
+    stream: &mut (impl AsyncWrite + Unpin),
     asked: &Asked,
     partial: bool,
     shared: &Shared,

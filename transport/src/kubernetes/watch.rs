@@ -45,6 +45,9 @@ pub struct Collection {
     pub labels: String,
     /// Whether the metadata of objects is all that is wanted.
     pub metadata_only: bool,
+    /// Whether lists must come in pages, however many objects there are: the server then asks etcd,
+    /// where else it gives what it has at hand, all at once.
+    pub in_pages: bool,
 }
 
 /// What happens to a collection. An object is its JSON, whose fields `kind` and `apiVersion` may be
@@ -162,7 +165,7 @@ impl<'a> Watch<'a> {
         let mut next = String::new();
         loop {
             let mut path = self.selected(&format!("limit={PAGE}"));
-            match (next.is_empty(), self.fresh) {
+            match (next.is_empty(), self.fresh || self.collection.in_pages) {
                 (false, _) => add(&mut path, "continue", &next),
                 // What the server has at hand is good enough, and spares etcd.
                 (true, false) => add(&mut path, "resourceVersion", "0"),
