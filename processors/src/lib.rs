@@ -3,6 +3,7 @@
 pub mod attributes;
 pub mod batch;
 pub mod group_by_attrs;
+pub mod k8s_attributes;
 pub mod memory_limiter;
 pub mod probabilistic_sampler;
 pub mod rate_limiter;
@@ -21,6 +22,7 @@ pub static ALL: &[Entry<Box<dyn Processor>>] = &[
     Entry::of::<attributes::Config>(),
     Entry::of::<batch::Config>(),
     Entry::of::<group_by_attrs::Config>(),
+    Entry::of::<k8s_attributes::Config>(),
     Entry::of::<memory_limiter::Config>(),
     Entry::of::<probabilistic_sampler::Config>(),
     Entry::of::<rate_limiter::Config>(),
