@@ -184,7 +184,7 @@ fn a_configuration_of_the_collector_is_judged_component_by_component() {
     let text = run(&["compat", "unknown_component.yaml"]);
     for line in [
         "unknown_component.yaml:2: receiver otlp: differs\n    receiver-otlp-",
-        "unknown_component.yaml:6: processor k8sattributes: not built; take it out",
+        "unknown_component.yaml:6: processor isolationforest: not built; take it out",
         "unknown_component.yaml:7: processor memorylimiter/small: not known; did you mean memory_limiter?\n",
         "exit code 1\n",
     ] {

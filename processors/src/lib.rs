@@ -6,6 +6,7 @@ pub mod cumulative_to_delta;
 pub mod delta_to_cumulative;
 pub mod group_by_attrs;
 pub mod interval;
+pub mod k8s_attributes;
 pub mod log_dedup;
 pub mod memory_limiter;
 pub mod metrics_transform;
@@ -36,6 +37,7 @@ pub static ALL: &[Entry<Box<dyn Processor>>] = &[
     Entry::of::<group_by_attrs::Config>(),
     Entry::of::<interval::Config>(),
     Entry::of::<log_dedup::Config>(),
+    Entry::of::<k8s_attributes::Config>(),
     Entry::of::<memory_limiter::Config>(),
     Entry::of::<metrics_transform::Config>(),
     Entry::of::<metricsgeneration::Config>(),

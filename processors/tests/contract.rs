@@ -3,8 +3,8 @@
 use tidegate_component::testing::Contract;
 use tidegate_processors::{
     ALL, attributes, batch, cumulative_to_delta, delta_to_cumulative, group_by_attrs, interval,
-    log_dedup, memory_limiter, metrics_transform, metricsgeneration, probabilistic_sampler,
-    rate_limiter, redaction, resource, resource_detection, span,
+    k8s_attributes, log_dedup, memory_limiter, metrics_transform, metricsgeneration,
+    probabilistic_sampler, rate_limiter, redaction, resource, resource_detection, span,
 };
 
 /// Every action, each with the keys that it takes.
@@ -75,6 +75,38 @@ heroku: {{{attributes}}}
 "
     );
     Contract::<resource_detection::Config>::new("{}", &[&full]).processor();
+}
+
+#[test]
+fn k8s_attributes_keeps_to_it() {
+    let full = "
+auth_type: kubeConfig
+context: here
+kube_config_path: config
+passthrough: false
+extract:
+  metadata: [k8s.pod.name, container.id, service.name]
+  labels: [{tag_name: $1, key_regex: 'app/(.*)', from: pod}, {key: team, from: namespace}]
+  annotations: [{tag_name: a, key: a, from: node}]
+  otel_annotations: true
+  deployment_name_from_replicaset: true
+filter:
+  node: n1
+  node_from_env_var: NODE
+  namespace: shop
+  fields: [{key: status.phase, value: Running, op: equals}]
+  labels: [{key: app, op: exists}]
+pod_association:
+- sources: [{from: resource_attribute, name: k8s.pod.uid}]
+- sources: [{from: connection}]
+exclude: {pods: [{name: agent}]}
+wait_for_metadata: true
+wait_for_metadata_timeout: 5s
+pod_delete_grace_period: 1m
+watch_sync_period: 0s
+";
+    let through = "passthrough: true";
+    Contract::<k8s_attributes::Config>::new("{}", &[full, through]).processor();
 }
 
 #[test]

@@ -8,6 +8,7 @@ pub mod host_metrics;
 #[cfg(any(test, feature = "testing"))]
 pub mod hostile;
 pub mod jaeger;
+pub mod kubelet_stats;
 pub mod nop;
 mod operators;
 pub mod otlp;
@@ -27,6 +28,7 @@ pub static ALL: &[Entry<Box<dyn Receiver>>] = &[
     Entry::of::<file_log::Config>(),
     Entry::of::<host_metrics::Config>(),
     Entry::of::<jaeger::Config>(),
+    Entry::of::<kubelet_stats::Config>(),
     Entry::of::<nop::Config>(),
     Entry::of::<otlp::Config>(),
     Entry::of::<prometheus::Config>(),

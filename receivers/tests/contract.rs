@@ -5,7 +5,9 @@ use std::net::TcpStream;
 
 use tidegate_component::testing::Contract;
 use tidegate_pdata::{Signal, canonical_items};
-use tidegate_receivers::{ALL, file_log, host_metrics, jaeger, nop, otlp, prometheus, zipkin};
+use tidegate_receivers::{
+    ALL, file_log, host_metrics, jaeger, kubelet_stats, nop, otlp, prometheus, zipkin,
+};
 
 #[test]
 fn otlp_keeps_to_it() {
@@ -229,6 +231,24 @@ fn host_metrics_keeps_to_it() {
     let full = [text];
     let contract = Contract::<host_metrics::Config>::new("scrapers: {cpu: }", &full);
     contract.receiver(text, str::to_owned);
+}
+
+#[test]
+fn kubelet_stats_keeps_to_it() {
+    let minimal = "{auth_type: none, endpoint: '127.0.0.1:1'}";
+    let full = [
+        "{collection_interval: 20s, initial_delay: 1s, timeout: 5s, auth_type: tls, endpoint: 'https://n1:10250', \
+         extra_metadata_labels: [container.id, k8s.volume.type], metric_groups: [container, pod, node, volume], \
+         k8s_api_config: {auth_type: serviceAccount}, node: n1, collect_all_network_interfaces: {pod: true, node: true}, \
+         metrics: {k8s.pod.cpu.node.utilization: {enabled: true}}, resource_attributes: {k8s.pod.uid: {enabled: false}}, \
+         insecure_skip_verify: true, ca_file: ca.pem, include_system_ca_certs_pool: true, cert_file: cert.pem, \
+         key_file: key.pem, min_version: '1.2', max_version: '1.3', cipher_suites: [], curve_preferences: [], \
+         reload_interval: 1m}",
+        "{auth_type: kubeConfig, endpoint: n1, context: a, kube_config_path: config}",
+        "{auth_type: tls, ca_pem: a, cert_pem: b, key_pem: c}",
+    ];
+    let contract = Contract::<kubelet_stats::Config>::new(minimal, &full);
+    contract.receiver(minimal, |_| minimal.to_owned());
 }
 
 #[test]

@@ -5,6 +5,7 @@ pub mod compression;
 mod crowd;
 pub mod datagrams;
 pub mod grpc;
+pub mod kubernetes;
 pub mod pages;
 pub mod query;
 mod reload;

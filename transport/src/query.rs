@@ -17,6 +17,23 @@ pub fn values<'a>(query: &'a str, key: &'a str) -> impl Iterator<Item = String> 
     found.map(|(_, value)| value.into_owned())
 }
 
+/// A text as it must be written to be one value of a query.
+#[must_use]
+pub fn escape(text: &str) -> String {
+    use std::fmt::Write;
+
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(byte.into());
+        } else {
+            // Writing to a text cannot fail.
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
+}
+
 /// A text as it was before it was written in a query; an escape that is none stays as it is.
 fn decoded(text: &str) -> Cow<'_, str> {
     if !text.contains(['%', '+']) {

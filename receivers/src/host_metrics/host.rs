@@ -163,7 +163,7 @@ pub(super) fn fault_in(path: &Path, what: &str) -> String {
 }
 
 /// The time now, in nanoseconds.
-pub(super) fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| {
         u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)

@@ -76,7 +76,7 @@ names!(
 
 /// A set of names.
 #[derive(Clone, Debug)]
-pub(super) enum Names {
+pub(crate) enum Names {
     Strict(Vec<String>),
     Regexp(RegexSet),
 }
@@ -136,7 +136,7 @@ impl Filter {
 /// A filter on a resource's attribute: `strict` or `regexp`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct ValueKeys {
+pub(crate) struct ValueKeys {
     /// The exact value.
     strict: Option<String>,
     /// A pattern that is found anywhere in the value.
@@ -144,7 +144,7 @@ pub(super) struct ValueKeys {
 }
 
 /// What a list of filters on a value matches; none where it is empty.
-pub(super) fn values(list: &[ValueKeys], path: &str) -> Result<Option<Vec<Names>>, BuildError> {
+pub(crate) fn values(list: &[ValueKeys], path: &str) -> Result<Option<Vec<Names>>, BuildError> {
     if list.is_empty() {
         return Ok(None);
     }
@@ -168,6 +168,6 @@ pub(super) fn values(list: &[ValueKeys], path: &str) -> Result<Option<Vec<Names>
 }
 
 /// Whether one of several filters matches.
-pub(super) fn any(names: &[Names], value: &str) -> bool {
+pub(crate) fn any(names: &[Names], value: &str) -> bool {
     names.iter().any(|names| names.has(value))
 }

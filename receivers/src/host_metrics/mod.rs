@@ -7,7 +7,7 @@
 mod config;
 mod entity;
 mod host;
-mod matching;
+pub(crate) mod matching;
 mod mounts;
 mod process;
 mod scrapers;
@@ -21,6 +21,7 @@ use tidegate_component::metrics::Metrics;
 use tidegate_component::{Receiver, ReceiverContext, StartError, async_trait};
 
 pub use config::Config;
+pub(crate) use host::now;
 
 use crate::scrape::{Controller, Running, Schedule, Scraper};
 use entity::Entity;

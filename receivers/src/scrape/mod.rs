@@ -6,6 +6,7 @@
 //! read is sent, what could not is a fault: counted, and told once an hour.
 
 mod account;
+mod attributes;
 mod blocking;
 mod choices;
 mod controller;
@@ -20,6 +21,7 @@ use tidegate_component::async_trait;
 use tidegate_pdata::Signal;
 use tidegate_pdata::compose::Request;
 
+pub(crate) use attributes::{AttributeChoices, AttributeTable, ChosenAttributes};
 pub(crate) use blocking::{Blocking, Reader};
 pub(crate) use choices::{Choices, Chosen};
 pub(crate) use controller::{Controller, Running, stoppable};

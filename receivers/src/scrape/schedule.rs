@@ -33,6 +33,15 @@ impl Default for Schedule {
 }
 
 impl Schedule {
+    /// A schedule for a receiver that has the keys among its own, as their defaults differ.
+    pub(crate) const fn new(interval: Duration, delay: Duration, timeout: Duration) -> Self {
+        Self {
+            collection_interval: interval,
+            initial_delay: delay,
+            timeout,
+        }
+    }
+
     /// Says what is wrong with it.
     pub(crate) fn check(&self) -> Result<(), BuildError> {
         if self.interval().is_zero() {

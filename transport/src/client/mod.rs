@@ -22,7 +22,7 @@ pub use endpoint::{Endpoint, InvalidEndpoint, Place};
 pub use grpc::{GrpcChannel, GrpcClient, GrpcCompression, GrpcSettings, KeepaliveKeys};
 pub use headers::Headers;
 pub use http::{
-    Answer, Call, CompressionParams, CookieKeys, HttpChannel, HttpClient, HttpCompression,
+    Answer, Call, CompressionParams, CookieKeys, Flow, HttpChannel, HttpClient, HttpCompression,
     HttpError, HttpSettings, Pieces, retry_after,
 };
 pub use message::Message;

@@ -8,6 +8,7 @@ mod config;
 mod connector;
 mod cookies;
 mod date;
+mod flow;
 
 use std::fmt;
 use std::sync::Arc;
@@ -35,6 +36,7 @@ pub use body::Pieces;
 pub(in crate::client) use body::Read;
 pub use config::{CompressionParams, CookieKeys, HttpClient, HttpCompression};
 pub use date::retry_after;
+pub use flow::Flow;
 
 /// Redirections that are followed before giving up, as browsers and Go do.
 const MAX_REDIRECTIONS: usize = 10;
@@ -357,17 +359,41 @@ impl HttpChannel {
         )))
     }
 
+    /// Sends a request and gives the answer as it comes: for those that have no end. Follows no
+    /// redirections.
+    ///
+    /// # Errors
+    /// When no answer comes. A status that tells of an error is an answer.
+    pub async fn open(&self, mut call: Call) -> Result<Flow, HttpError> {
+        let mut headers = self.headers.clone();
+        headers.extend(std::mem::take(&mut call.headers));
+        let context = Context::default();
+        self.signer
+            .sign(&context, &mut headers)
+            .map_err(HttpError)?;
+        call.headers = headers;
+        let answer = self.client_here().request(self.request(&call)).await;
+        answer
+            .map(Flow::new)
+            .map_err(|error| explain(&error, &call.uri))
+    }
+
+    /// The client of the worker at hand.
+    fn client_here(&self) -> &Client {
+        let worker = self.workers.as_ref().and_then(Workers::current);
+        worker
+            .and_then(|worker| self.clients.get(worker))
+            .unwrap_or(&self.clients[self.clients.len() - 1])
+    }
+
     async fn send_once(
         &self,
         call: &Call,
         max: usize,
         room: &mut (dyn FnMut(usize) -> bool + Send),
     ) -> Result<Answer, HttpError> {
-        let worker = self.workers.as_ref().and_then(Workers::current);
-        let client = worker
-            .and_then(|worker| self.clients.get(worker))
-            .unwrap_or(&self.clients[self.clients.len() - 1]);
-        let answer = client
+        let answer = self
+            .client_here()
             .request(self.request(call))
             .await
             .map_err(|error| explain(&error, &call.uri))?;
