@@ -34,7 +34,7 @@ const CUMULATIVE: i32 = 2;
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// How long points wait for later ones.
+    /// How long points wait for later ones; so long senders wait too where the pipeline promises more than memory.
     interval: Duration,
     /// What passes as it comes.
     pass_through: PassThrough,

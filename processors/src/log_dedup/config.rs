@@ -19,7 +19,7 @@ use super::{Edit, LogDedup};
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// How long records wait for others.
+    /// How long records wait for others; so long senders wait too where the pipeline promises more than memory.
     interval: Duration,
     /// The attribute that says how many records there were.
     log_count_attribute: String,
