@@ -1,0 +1,58 @@
+//! What a whole record is.
+
+use tidegate_pdata::splice::Part;
+use tidegate_pdata::view::{AnyValue, Attributes, Repeated};
+use tidegate_pdata::wire::Field;
+
+use super::Kind::Str;
+use super::{Args, Function, p};
+use crate::context::Context;
+use crate::fault::Fault;
+use crate::plan::Outcome;
+use crate::subject::Subject;
+use crate::value::Value;
+
+pub(super) const ALL: &[Function] = &[
+    Function::converter("IsRootSpan", &[], |_, subject| {
+        let parent = subject.reading(Part::Record).field(4);
+        let is_none = |field: Field<'_>| field.bytes.iter().all(|byte| *byte == 0);
+        Ok(Value::Bool(parent.is_none_or(is_none)))
+    })
+    .only(&[Context::Span])
+    .impure(),
+    Function::converter("HasAttrKeyOnDatapoint", &[p("key", Str)], |args, subject| {
+        let key = args.text(0, subject)?;
+        any_point(subject, |attributes| attributes.get(&*key).is_some())
+    })
+    .only(&[Context::Metric])
+    .impure(),
+    Function::converter("HasAttrOnDatapoint", &[p("key", Str), p("value", Str)], has_attribute)
+        .only(&[Context::Metric])
+        .impure(),
+];
+
+fn has_attribute<'v>(args: &'v Args, subject: &'v Subject<'_>) -> Outcome<'v> {
+    let key = args.text(0, subject)?;
+    let value = args.text(1, subject)?;
+    any_point(subject, |attributes| match attributes.get(&*key) {
+        Some(AnyValue::String(text)) => text.as_bytes() == &*value,
+        Some(_) => value.is_empty(),
+        None => false,
+    })
+}
+
+/// Whether the attributes of any point of the metric satisfy a condition.
+fn any_point<'v>(
+    subject: &Subject<'_>,
+    test: impl Fn(Attributes<'_>) -> bool,
+) -> Outcome<'v> {
+    let reading = subject.reading(Part::Metric);
+    for (number, attributes) in [(5, 7), (7, 7), (9, 9), (10, 1), (11, 7)] {
+        if let Some(data) = reading.field(number) {
+            let mut points = Repeated::<'_, &[u8]>::new(data.bytes, 1);
+            let found = points.any(|point| test(Attributes::new(point, attributes)));
+            return Ok(Value::Bool(found));
+        }
+    }
+    Err(Fault::new("the metric has no type"))
+}
