@@ -58,10 +58,7 @@ const fn equality(operator: Comparison, equal: bool) -> bool {
     }
 }
 
-fn lists<'a, 'b>(
-    left: Repeated<'a, AnyValue<'a>>,
-    mut right: Repeated<'b, AnyValue<'b>>,
-) -> bool {
+fn lists<'a, 'b>(left: Repeated<'a, AnyValue<'a>>, mut right: Repeated<'b, AnyValue<'b>>) -> bool {
     for value in left {
         match right.next() {
             Some(other) if values(value, other) => {}
@@ -88,7 +85,7 @@ pub(crate) fn values(left: AnyValue<'_>, right: AnyValue<'_>) -> bool {
 
 /// Whether two maps have the same entries, in any order.
 fn entries(mut left: Attributes<'_>, right: Attributes<'_>) -> bool {
-    left.clone().count() == right.count()
+    left.count() == right.count()
         && left.all(|(key, value)| {
             right
                 .get(key.as_bytes())

@@ -53,7 +53,10 @@ impl Compiler {
                 Expr::Literal(other) => {
                     return Err(Error::new(
                         value.span.clone(),
-                        format!("a condition is true or false, but this is a {}", other.kind()),
+                        format!(
+                            "a condition is true or false, but this is a {}",
+                            other.kind()
+                        ),
                     ));
                 }
                 expr => Test::Call(expr),
@@ -193,7 +196,10 @@ impl Compiler {
         let args = self.arguments(function, call)?;
         let mut expr = Expr::Call(Box::new(Call { run, args }));
         if !keys.is_empty() {
-            let keys = keys.iter().map(|key| self.key(key)).collect::<Result<_>>()?;
+            let keys = keys
+                .iter()
+                .map(|key| self.key(key))
+                .collect::<Result<_>>()?;
             expr = Expr::Index(Box::new(expr), keys);
         } else if function.is_pure
             && let Expr::Call(call) = &expr
@@ -249,12 +255,7 @@ impl Compiler {
         Ok(args)
     }
 
-    fn argument(
-        &mut self,
-        function: &Function,
-        param: &Param,
-        value: &ast::Value,
-    ) -> Result<Arg> {
+    fn argument(&mut self, function: &Function, param: &Param, value: &ast::Value) -> Result<Arg> {
         match param.kind {
             Kind::Target => {
                 let ValueKind::Path(path) = &value.kind else {
@@ -320,7 +321,10 @@ impl Compiler {
             (_, None) => return Ok(()),
             (Kind::Str, Some(value)) => (matches!(value, Value::Str(_)), "a text"),
             (Kind::Int, Some(value)) => (matches!(value, Value::Int(_)), "a whole number"),
-            (Kind::Bool, Some(value)) => (matches!(value, Value::Bool(_)), "true or false"),
+            (Kind::DoubleLike, Some(Value::Str(text))) => (
+                std::str::from_utf8(text).is_ok_and(functions::is_double),
+                "a number",
+            ),
             (Kind::Map, Some(value)) => (matches!(value, Value::Map(_)), "a map"),
             (Kind::List, Some(value)) => (matches!(value, Value::List(_)), "a list"),
             (Kind::Time, Some(value)) => (matches!(value, Value::Time(_)), "a time"),
@@ -341,10 +345,15 @@ impl Compiler {
         Err(self.misfit(function, param, &needed, value))
     }
 
-    fn misfit(&self, function: &Function, param: &Param, needed: &str, value: &ast::Value) -> Error {
+    fn misfit(
+        &self,
+        function: &Function,
+        param: &Param,
+        needed: &str,
+        value: &ast::Value,
+    ) -> Error {
         let message = format!("`{}` of `{}` is {needed}", param.name, function.name);
-        Error::new(value.span.clone(), message)
-            .remedy(format!("write {}", signature(function)))
+        Error::new(value.span.clone(), message).remedy(format!("write {}", signature(function)))
     }
 }
 
@@ -363,9 +372,7 @@ fn fold(call: &Call) -> Option<Value<'static>> {
 }
 
 /// Evaluates without a record, which what is evaluated does not look at.
-fn with_nothing<T>(
-    evaluate: impl FnOnce(&crate::subject::Subject<'_>) -> Option<T>,
-) -> Option<T> {
+fn with_nothing<T>(evaluate: impl FnOnce(&crate::subject::Subject<'_>) -> Option<T>) -> Option<T> {
     use tidegate_pdata::splice::{Edits, ResourceEditor, Splicer, Visit};
     use tidegate_pdata::{Payload, Signal};
     struct Once<F, T>(Option<F>, Option<T>);
@@ -425,5 +432,9 @@ pub(crate) fn signature(function: &Function) -> String {
             param.name.to_owned()
         }
     });
-    format!("{}({})", function.name, params.collect::<Vec<_>>().join(", "))
+    format!(
+        "{}({})",
+        function.name,
+        params.collect::<Vec<_>>().join(", ")
+    )
 }

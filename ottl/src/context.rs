@@ -116,7 +116,8 @@ impl Context {
 
     /// The names in capitals that it knows.
     pub(crate) fn symbols(self) -> Vec<String> {
-        let names = |table: &[(&str, i64)]| table.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let names =
+            |table: &[(&str, i64)]| table.iter().map(|(name, _)| (*name).to_owned()).collect();
         match self {
             Self::Resource | Self::Scope => Vec::new(),
             Self::Metric => names(METRIC_SYMBOLS),
@@ -317,7 +318,11 @@ fn missing_context(signal: Signal, first: &crate::ast::Field, text: &str) -> Err
             "`{}` does not say of what: in {} a path begins with {}",
             first.name,
             signal.name(),
-            known.clone().map(|name| format!("`{name}.`")).collect::<Vec<_>>().join(", "),
+            known
+                .clone()
+                .map(|name| format!("`{name}.`"))
+                .collect::<Vec<_>>()
+                .join(", "),
         ),
     )
     .in_text(text);

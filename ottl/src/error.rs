@@ -79,10 +79,7 @@ pub(crate) fn nearest<'n>(
     known: impl IntoIterator<Item = &'n str>,
 ) -> Option<&'n str> {
     let likeness = |name: &str| {
-        strsim::jaro_winkler(
-            &unknown.to_ascii_lowercase(),
-            &name.to_ascii_lowercase(),
-        )
+        strsim::jaro_winkler(&unknown.to_ascii_lowercase(), &name.to_ascii_lowercase())
     };
     known
         .into_iter()

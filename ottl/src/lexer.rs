@@ -218,9 +218,8 @@ impl Lexer<'_> {
         } else {
             text.parse().ok().map(Token::Int)
         };
-        number.ok_or_else(|| {
-            Error::new(start..self.at, format!("{text} does not fit into 64 bits"))
-        })
+        number
+            .ok_or_else(|| Error::new(start..self.at, format!("{text} does not fit into 64 bits")))
     }
 
     fn text_literal(&mut self) -> Result<Token, Error> {
@@ -229,8 +228,9 @@ impl Lexer<'_> {
         let mut out = Vec::new();
         loop {
             let Some(char) = self.peek() else {
-                return Err(Error::new(start..self.at, "the text is not ended")
-                    .remedy("end it with `\"`"));
+                return Err(
+                    Error::new(start..self.at, "the text is not ended").remedy("end it with `\"`")
+                );
             };
             let at = self.at;
             self.at += char.len_utf8();

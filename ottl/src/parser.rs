@@ -19,10 +19,7 @@ pub(crate) fn condition(text: &str) -> Result<Condition, Error> {
     parse(text, Parser::condition)
 }
 
-fn parse<T>(
-    text: &str,
-    read: impl FnOnce(&mut Parser) -> Result<T, Error>,
-) -> Result<T, Error> {
+fn parse<T>(text: &str, read: impl FnOnce(&mut Parser) -> Result<T, Error>) -> Result<T, Error> {
     let mut parser = Parser {
         tokens: tokens(text)?,
         at: 0,
@@ -103,10 +100,7 @@ impl Parser {
         Err(self.unexpected("the end, `where`, `and` or `or`"))
     }
 
-    fn deeper<T>(
-        &mut self,
-        read: impl FnOnce(&mut Self) -> Result<T, Error>,
-    ) -> Result<T, Error> {
+    fn deeper<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
         if self.depth >= DEEPEST {
             return Err(Error::new(
                 self.span(),
@@ -140,7 +134,10 @@ impl Parser {
         }
         let editor = self.call()?;
         if *self.peek() == Token::OpenBracket {
-            return Err(Error::new(self.span(), "what an editor does has no elements"));
+            return Err(Error::new(
+                self.span(),
+                "what an editor does has no elements",
+            ));
         }
         let condition = if self.eat_word("where") {
             Some(self.condition()?)
@@ -152,7 +149,11 @@ impl Parser {
 
     fn condition(&mut self) -> Result<Condition, Error> {
         self.deeper(|this| {
-            this.joined("or", |this| this.joined("and", Self::term, Condition::And), Condition::Or)
+            this.joined(
+                "or",
+                |this| this.joined("and", Self::term, Condition::And),
+                Condition::Or,
+            )
         })
     }
 
@@ -334,7 +335,9 @@ impl Parser {
                     span,
                     format!("`{name}` is no converter: their names begin with a capital"),
                 )
-                .remedy(format!("write `{capital}`, or make the editor its own statement")));
+                .remedy(format!(
+                    "write `{capital}`, or make the editor its own statement"
+                )));
             }
             let call = self.call()?;
             let keys = self.keys()?;
@@ -371,11 +374,10 @@ impl Parser {
                 ));
             };
             if name.contains(|char: char| char.is_ascii_uppercase()) {
-                return Err(Error::new(
-                    span,
-                    format!("fields have no capitals, as `{name}` has"),
-                )
-                .remedy(format!("write `{}`", name.to_ascii_lowercase())));
+                return Err(
+                    Error::new(span, format!("fields have no capitals, as `{name}` has"))
+                        .remedy(format!("write `{}`", name.to_ascii_lowercase())),
+                );
             }
             let keys = self.keys()?;
             fields.push(Field {
@@ -429,8 +431,7 @@ impl Parser {
                 self.expect(&Token::Comma, "`,` or `)`")?;
             }
             let argument = self.argument()?;
-            if argument.name.is_none() && arguments.last().is_some_and(|last| last.name.is_some())
-            {
+            if argument.name.is_none() && arguments.last().is_some_and(|last| last.name.is_some()) {
                 return Err(Error::new(
                     argument.value.span,
                     "an argument without a name follows one with a name",

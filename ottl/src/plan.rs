@@ -107,10 +107,7 @@ impl Expr {
             Self::Negative(inner) => match inner.eval(subject)? {
                 Value::Int(value) => Ok(Value::Int(value.wrapping_neg())),
                 Value::Double(value) => Ok(Value::Double(-value)),
-                other => Err(Fault::with(format!(
-                    "{} has no negative",
-                    other.kind()
-                ))),
+                other => Err(Fault::with(format!("{} has no negative", other.kind()))),
             },
             Self::Math(left, operation, right) => {
                 let left = left.eval(subject)?;
@@ -127,7 +124,10 @@ fn list<'v>(values: &'v [Expr], subject: &'v Subject<'_>) -> Outcome<'v> {
         let value = expr.eval(subject)?;
         message.clear();
         if !value.put(&mut message) {
-            return Err(Fault::with(format!("a list cannot hold a {}", value.kind())));
+            return Err(Fault::with(format!(
+                "a list cannot hold a {}",
+                value.kind()
+            )));
         }
         put_bytes(&mut out, 1, &message);
     }
@@ -192,9 +192,11 @@ fn step<'v>(value: Value<'v>, key: &'v Key, subject: &'v Subject<'_>) -> Outcome
     match (value, key.resolve(subject)?) {
         (Value::List(list), Resolved::Int(position)) => {
             let found = |bytes: &[u8]| {
-                usize::try_from(position)
-                    .ok()
-                    .is_some_and(|at| Repeated::<'_, AnyValue<'_>>::new(bytes, 1).nth(at).is_some())
+                usize::try_from(position).ok().is_some_and(|at| {
+                    Repeated::<'_, AnyValue<'_>>::new(bytes, 1)
+                        .nth(at)
+                        .is_some()
+                })
             };
             if !found(&list) {
                 return Err(out_of_bounds(position));
@@ -248,7 +250,11 @@ impl Key {
 }
 
 /// Calculates with numbers, times and durations.
-pub(crate) fn calculate<'v>(left: Value<'_>, operation: Operation, right: Value<'_>) -> Outcome<'v> {
+pub(crate) fn calculate<'v>(
+    left: Value<'_>,
+    operation: Operation,
+    right: Value<'_>,
+) -> Outcome<'v> {
     match (left, right) {
         (Value::Int(a), Value::Int(b)) => ints(a, operation, b).map(Value::Int),
         (Value::Int(a), Value::Double(b)) => doubles(a as f64, operation, b).map(Value::Double),
@@ -260,7 +266,8 @@ pub(crate) fn calculate<'v>(left: Value<'_>, operation: Operation, right: Value<
                 nanos.clamp(i64::MIN.into(), i64::MAX.into()) as i64,
             ))
         }
-        (Value::Time(time), Value::Duration(nanos)) | (Value::Duration(nanos), Value::Time(time))
+        (Value::Time(time), Value::Duration(nanos))
+        | (Value::Duration(nanos), Value::Time(time))
             if operation == Operation::Add =>
         {
             moved(time, nanos)

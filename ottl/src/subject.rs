@@ -12,8 +12,6 @@ pub struct Room {
     pub(crate) cache: Vec<u8>,
     /// For values on their way from one place of a record to another.
     pub(crate) bytes: Vec<u8>,
-    /// Metrics that statements added for the metric at hand.
-    pub(crate) added: usize,
 }
 
 /// The record at hand with what it lies in.
@@ -28,7 +26,6 @@ pub struct Subject<'e> {
 impl<'e> Subject<'e> {
     fn of<T: Target>(editor: &'e mut Editor<'_, T>, room: &'e mut Room) -> Self {
         room.cache.clear();
-        room.added = 0;
         Self {
             open: editor.open(),
             room,

@@ -55,14 +55,15 @@ pub(crate) fn insert_member(members: &[Member<'_>], key: &[u8], value: &[u8]) ->
         .filter(|(name, _)| *name != key)
         .take(MOST_MEMBERS - 1);
     let all = std::iter::once((key, value)).chain(others.copied());
-    let all: Vec<Vec<u8>> = all.map(|(key, value)| [key, b"=", value].concat()).collect();
+    let all: Vec<Vec<u8>> = all
+        .map(|(key, value)| [key, b"=", value].concat())
+        .collect();
     Some(all.join(&b','))
 }
 
 fn is_key(key: &[u8]) -> bool {
-    let is_char = |byte: &u8| {
-        byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-*/@".contains(byte)
-    };
+    let is_char =
+        |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-*/@".contains(byte);
     (1..=256).contains(&key.len())
         && key.iter().all(is_char)
         && key[0].is_ascii_alphanumeric()

@@ -84,14 +84,12 @@ impl Map<'_> {
 }
 
 impl<'v> Map<'v> {
-    pub(crate) fn empty() -> Self {
-        Self::Encoded(Cow::Borrowed(&[]))
-    }
-
     /// The value of the first entry with this key.
     pub(crate) fn get(&self, key: &[u8]) -> Option<Value<'v>> {
         match self {
-            Self::Encoded(Cow::Borrowed(bytes)) => Attributes::new(bytes, 1).get(key).map(Value::of),
+            Self::Encoded(Cow::Borrowed(bytes)) => {
+                Attributes::new(bytes, 1).get(key).map(Value::of)
+            }
             Self::Encoded(Cow::Owned(bytes)) => Attributes::new(bytes, 1)
                 .get(key)
                 .map(|value| Value::of(value).into_owned()),
@@ -113,7 +111,11 @@ pub(crate) fn put_entry(out: &mut Vec<u8>, key: &[u8], value: AnyValue<'_>) {
 /// Writes an entry of a `KeyValueList` whose value is an `AnyValue` message.
 pub(crate) fn put_entry_message(out: &mut Vec<u8>, key: &[u8], message: &[u8]) {
     use tidegate_pdata::wire::{field_len, put_head};
-    put_head(out, 1, field_len(1, key.len()) + field_len(2, message.len()));
+    put_head(
+        out,
+        1,
+        field_len(1, key.len()) + field_len(2, message.len()),
+    );
     put_bytes(out, 1, key);
     put_bytes(out, 2, message);
 }
@@ -156,13 +158,6 @@ impl<'v> Value<'v> {
 
     pub(crate) fn owned(bytes: Vec<u8>) -> Self {
         Self::Str(Cow::Owned(bytes))
-    }
-
-    pub(crate) fn list(list: Cow<'v, [u8]>) -> Repeated<'v, AnyValue<'v>> {
-        match list {
-            Cow::Borrowed(bytes) => Repeated::new(bytes, 1),
-            Cow::Owned(_) => Repeated::default(),
-        }
     }
 
     /// The type as errors name it.

@@ -43,7 +43,6 @@ pub(crate) enum State {
     None,
     Regex(Regex),
     TimeFormat(super::times::Format),
-    Zone(jiff::tz::TimeZone),
 }
 
 impl Args {
@@ -243,9 +242,7 @@ pub(crate) fn text_like(value: Value<'_>) -> Result<Option<Cow<'_, [u8]>>, Fault
         Value::Double(value) if !value.is_finite() => {
             return Err(Fault::new("a number that is not finite has no text"));
         }
-        Value::Double(value) => {
-            let _ = AnyValue::Double(*value).write_text(&mut out);
-        }
+        Value::Double(value) => out = double_text(*value),
         Value::List(bytes) => {
             let _ = AnyValue::Array(Repeated::new(bytes, 1)).write_text(&mut out);
         }
@@ -264,6 +261,15 @@ pub(crate) fn text_like(value: Value<'_>) -> Result<Option<Cow<'_, [u8]>>, Fault
         Value::Messages(_) => return Err(Fault::new("a list of messages has no text")),
     }
     Ok(Some(Cow::Owned(out.into_bytes())))
+}
+
+/// A finite double with the shortest digits that come back the same, its exponent in two digits at least.
+fn double_text(value: f64) -> String {
+    let magnitude = value.abs();
+    if magnitude == 0.0 || (1e-6..1e21).contains(&magnitude) {
+        return value.to_string();
+    }
+    super::strings::exponential(value)
 }
 
 fn numbers(bytes: &[u8]) -> String {

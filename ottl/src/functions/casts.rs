@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::Kind::{Any, Each, IntLike, Str};
-use super::{Args, Function, Kind, p};
+use super::{Args, Function, Kind, Misuse, p};
 use crate::fault::Fault;
 use crate::plan::Outcome;
 use crate::subject::Subject;
@@ -31,16 +31,24 @@ pub(super) const ALL: &[Function] = &[
         })
     }),
     Function::converter("Int", &[p("target", IntLike)], int),
-    Function::converter("Double", &[p("target", Kind::DoubleLike)], |args, subject| {
-        Ok(args
-            .double_like(0, subject)?
-            .map_or(Value::Nil, Value::Double))
-    }),
-    Function::converter("Bool", &[p("target", Any)], bool),
+    Function::converter(
+        "Double",
+        &[p("target", Kind::DoubleLike)],
+        |args, subject| {
+            Ok(args
+                .double_like(0, subject)?
+                .map_or(Value::Nil, Value::Double))
+        },
+    ),
+    Function::converter("Bool", &[p("target", Any)], bool).prepared(check_bool),
     Function::converter("String", &[p("target", Kind::StrLike)], |args, subject| {
         Ok(args.text_like(0, subject)?.map_or(Value::Nil, Value::Str))
     }),
-    Function::converter("ParseInt", &[p("target", Str), p("base", Kind::Int)], parse_int),
+    Function::converter(
+        "ParseInt",
+        &[p("target", Str), p("base", Kind::Int)],
+        parse_int,
+    ),
     Function::converter("Coalesce", &[p("values", Each)], |args, subject| {
         for expr in args.list_of(0) {
             let value = expr.eval(subject)?;
@@ -50,12 +58,14 @@ pub(super) const ALL: &[Function] = &[
         }
         Ok(Value::Nil)
     }),
-    Function::converter("Log", &[p("target", Kind::DoubleLike)], |args, subject| {
-        match args.double_like(0, subject)? {
+    Function::converter(
+        "Log",
+        &[p("target", Kind::DoubleLike)],
+        |args, subject| match args.double_like(0, subject)? {
             Some(value) if value > 0.0 => Ok(Value::Double(value.ln())),
             _ => Err(Fault::new("a logarithm is of a number greater than 0")),
-        }
-    }),
+        },
+    ),
 ];
 
 fn is<'v>(args: &'v Args, subject: &'v Subject<'_>, test: fn(&Value<'_>) -> bool) -> Outcome<'v> {
@@ -83,13 +93,28 @@ fn bool<'v>(args: &'v Args, subject: &'v Subject<'_>) -> Outcome<'v> {
         Value::Bool(value) => Value::Bool(value),
         Value::Int(value) => Value::Bool(value != 0),
         Value::Double(value) => Value::Bool(value != 0.0),
-        Value::Str(text) => match &*text {
-            b"1" | b"t" | b"T" | b"TRUE" | b"true" | b"True" => Value::Bool(true),
-            b"0" | b"f" | b"F" | b"FALSE" | b"false" | b"False" => Value::Bool(false),
-            _ => return Err(Fault::new("the text is no truth value")),
-        },
+        Value::Str(text) => parse_bool(&text)
+            .map(Value::Bool)
+            .ok_or_else(|| Fault::new("the text is no truth value"))?,
         other => return Err(Fault::expected("a truth value", other.kind())),
     })
+}
+
+fn parse_bool(text: &[u8]) -> Option<bool> {
+    match text {
+        b"1" | b"t" | b"T" | b"TRUE" | b"true" | b"True" => Some(true),
+        b"0" | b"f" | b"F" | b"FALSE" | b"false" | b"False" => Some(false),
+        _ => None,
+    }
+}
+
+fn check_bool(args: &mut Args) -> Result<(), Misuse> {
+    match args.constant(0) {
+        Some(text) if parse_bool(text).is_none() => {
+            Err((0, "the text is no truth value".to_owned()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Reads a number as Go does: in digits, in hexadecimal with an exponent, or by name.

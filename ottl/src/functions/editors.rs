@@ -20,8 +20,16 @@ use crate::value::{Map, Value, put_any, put_entry_message};
 
 pub(super) const ALL: &[Function] = &[
     Function::editor("set", &[p("target", Target), p("value", Any)], set),
-    Function::editor("delete_key", &[p("target", Target), p("key", Str)], delete_key),
-    Function::editor("keep_keys", &[p("target", Target), p("keys", EachStr)], keep_keys),
+    Function::editor(
+        "delete_key",
+        &[p("target", Target), p("key", Str)],
+        delete_key,
+    ),
+    Function::editor(
+        "keep_keys",
+        &[p("target", Target), p("keys", EachStr)],
+        keep_keys,
+    ),
     Function::editor(
         "delete_matching_keys",
         &[p("target", Target), p("pattern", Str)],
@@ -36,19 +44,31 @@ pub(super) const ALL: &[Function] = &[
     .prepared(|args| prepare_regex(args, 1)),
     Function::editor(
         "truncate_all",
-        &[p("target", Target), p("limit", ConstInt), o("utf8_safe", ConstBool)],
+        &[
+            p("target", Target),
+            p("limit", ConstInt),
+            o("utf8_safe", ConstBool),
+        ],
         truncate_all,
     )
     .prepared(check_limit),
     Function::editor(
         "limit",
-        &[p("target", Target), p("limit", ConstInt), p("priority_keys", ConstStrs)],
+        &[
+            p("target", Target),
+            p("limit", ConstInt),
+            p("priority_keys", ConstStrs),
+        ],
         limit,
     )
     .prepared(check_priorities),
     Function::editor(
         "merge_maps",
-        &[p("target", Target), p("source", MapKind), p("strategy", ConstStr)],
+        &[
+            p("target", Target),
+            p("source", MapKind),
+            p("strategy", ConstStr),
+        ],
         merge_maps,
     )
     .prepared(check_strategy),
@@ -71,7 +91,11 @@ pub(super) const ALL: &[Function] = &[
     .prepared(check_values),
     Function::editor(
         "delete_index",
-        &[p("target", Target), p("start_index", Int), o("end_index", Int)],
+        &[
+            p("target", Target),
+            p("start_index", Int),
+            o("end_index", Int),
+        ],
         delete_index,
     ),
 ];
@@ -263,7 +287,11 @@ fn delete_key(args: &Args, subject: &mut Subject<'_>) -> Result<(), Fault> {
 fn keep_keys(args: &Args, subject: &mut Subject<'_>) -> Result<(), Fault> {
     // Keys that are written there are not copied.
     let mut computed: Vec<Vec<u8>> = Vec::new();
-    for expr in args.list_of(1).iter().filter(|expr| expr.literal().is_none()) {
+    for expr in args
+        .list_of(1)
+        .iter()
+        .filter(|expr| expr.literal().is_none())
+    {
         computed.push(text_of(expr.eval(subject)?)?.into_owned());
     }
     edit_map(args.path(0)?, subject, |map| {
@@ -327,7 +355,10 @@ fn check_priorities(args: &mut Args) -> Result<(), Misuse> {
     check_limit(args)?;
     let keys = args.list_of(2).len() as i64;
     if args.constant_int(1).is_some_and(|limit| limit < keys) {
-        return Err((1, "the limit is below the number of priority keys".to_owned()));
+        return Err((
+            1,
+            "the limit is below the number of priority keys".to_owned(),
+        ));
     }
     Ok(())
 }
@@ -474,14 +505,19 @@ fn check_values(args: &mut Args) -> Result<(), Misuse> {
     if args.has(1) || args.has(2) {
         return Ok(());
     }
-    Err((0, "`append` lacks what it appends: `value` or `values`".to_owned()))
+    Err((
+        0,
+        "`append` lacks what it appends: `value` or `values`".to_owned(),
+    ))
 }
 
 fn append(args: &Args, subject: &mut Subject<'_>) -> Result<(), Fault> {
     let path = args.path(0)?;
     let mut list = match path.get(subject)? {
         Value::Nil => Vec::new(),
-        Value::List(list) => Repeated::<'_, AnyValue<'_>>::new(&list, 1).map(Tree::of).collect(),
+        Value::List(list) => Repeated::<'_, AnyValue<'_>>::new(&list, 1)
+            .map(Tree::of)
+            .collect(),
         other => vec![element(&other)?],
     };
     if args.has(1) {
@@ -506,7 +542,9 @@ fn element(value: &Value<'_>) -> Result<Tree, Fault> {
 fn delete_index(args: &Args, subject: &mut Subject<'_>) -> Result<(), Fault> {
     let path = args.path(0)?;
     let mut list: Vec<Tree> = match path.get(subject)? {
-        Value::List(list) => Repeated::<'_, AnyValue<'_>>::new(&list, 1).map(Tree::of).collect(),
+        Value::List(list) => Repeated::<'_, AnyValue<'_>>::new(&list, 1)
+            .map(Tree::of)
+            .collect(),
         other => return Err(Fault::expected("list", other.kind())),
     };
     let start = args.int(1, subject)?;

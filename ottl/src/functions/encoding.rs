@@ -18,7 +18,11 @@ pub(super) const ALL: &[Function] = &[
     Function::converter("Base64Decode", &[p("target", Str)], |args, subject| {
         decoded(&STANDARD, &args.text(0, subject)?)
     }),
-    Function::converter("Base64Encode", &[p("target", Str), o("variant", Str)], encode),
+    Function::converter(
+        "Base64Encode",
+        &[p("target", Str), o("variant", Str)],
+        encode,
+    ),
     Function::converter("Decode", &[p("target", Any), p("encoding", Str)], decode),
     Function::converter("Hex", &[p("target", BytesLike)], |args, subject| {
         Ok(Value::text(hex(&match args.value(0, subject)? {

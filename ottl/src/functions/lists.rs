@@ -18,15 +18,25 @@ use crate::value::{Map, Value};
 pub(super) const ALL: &[Function] = &[
     Function::converter("Len", &[p("target", Any)], len),
     Function::converter("Index", &[p("target", Any), p("value", Any)], index),
-    Function::converter("ContainsValue", &[p("target", List), p("item", Any)], |args, subject| {
-        let list = args.list(0, subject)?;
-        Ok(Value::Bool(position(&list, &args.value(1, subject)?).is_some()))
-    }),
+    Function::converter(
+        "ContainsValue",
+        &[p("target", List), p("item", Any)],
+        |args, subject| {
+            let list = args.list(0, subject)?;
+            Ok(Value::Bool(
+                position(&list, &args.value(1, subject)?).is_some(),
+            ))
+        },
+    ),
     Function::converter("Sort", &[p("target", Any), o("order", ConstStr)], sort)
         .prepared(check_order),
     Function::converter(
         "SliceToMap",
-        &[p("target", List), o("key_path", ConstStrs), o("value_path", ConstStrs)],
+        &[
+            p("target", List),
+            o("key_path", ConstStrs),
+            o("value_path", ConstStrs),
+        ],
         slice_to_map,
     ),
 ];
@@ -79,15 +89,14 @@ fn sort<'v>(args: &'v Args, subject: &'v Subject<'_>) -> Outcome<'v> {
         .map(Tree::of)
         .collect();
     let is = |test: fn(&Tree) -> bool| values.iter().all(test);
-    let order: fn(&Tree, &Tree) -> Ordering = if is(|value| matches!(value, Tree::Int(_) | Tree::Double(_))) {
-        |a, b| number(a).total_cmp(&number(b))
-    } else if is(|value| {
-        !matches!(value, Tree::Map(_) | Tree::List(_) | Tree::Bytes(_))
-    }) {
-        |a, b| text(a).cmp(&text(b))
-    } else {
-        return Ok(Value::List(list));
-    };
+    let order: fn(&Tree, &Tree) -> Ordering =
+        if is(|value| matches!(value, Tree::Int(_) | Tree::Double(_))) {
+            |a, b| number(a).total_cmp(&number(b))
+        } else if is(|value| !matches!(value, Tree::Map(_) | Tree::List(_) | Tree::Bytes(_))) {
+            |a, b| text(a).cmp(&text(b))
+        } else {
+            return Ok(Value::List(list));
+        };
     if is(|value| matches!(value, Tree::Int(_))) {
         values.sort_by_key(|value| match value {
             Tree::Int(value) => *value,
@@ -134,7 +143,11 @@ fn slice_to_map<'v>(args: &'v Args, subject: &'v Subject<'_>) -> Outcome<'v> {
         let key = if args.has(1) {
             match inside(element, args.constants(1))? {
                 AnyValue::String(text) => text.as_bytes().to_vec(),
-                _ => return Err(Fault::with(format!("the key of element {index} is no text"))),
+                _ => {
+                    return Err(Fault::with(format!(
+                        "the key of element {index} is no text"
+                    )));
+                }
             }
         } else {
             index.to_string().into_bytes()

@@ -32,6 +32,9 @@ pub(crate) type Editor = fn(&Args, &mut Subject<'_>) -> Result<(), Fault>;
 /// What is wrong with an argument: its position and the words for it.
 pub(crate) type Misuse = (usize, String);
 
+/// Looks at arguments when they are compiled.
+pub(crate) type Prepare = fn(&mut Args) -> Result<(), Misuse>;
+
 /// A function.
 #[derive(Debug)]
 pub(crate) struct Function {
@@ -39,7 +42,7 @@ pub(crate) struct Function {
     pub(crate) params: &'static [Param],
     pub(crate) run: Run,
     /// Checks arguments that are known beforehand, and makes of them what is needed at each call.
-    pub(crate) prepare: Option<fn(&mut Args) -> Result<(), Misuse>>,
+    pub(crate) prepare: Option<Prepare>,
     /// The contexts that have it; all where there is none.
     contexts: &'static [Context],
     /// Whether equal arguments always give an equal value.
@@ -71,7 +74,6 @@ pub(crate) enum Kind {
     Int,
     IntLike,
     DoubleLike,
-    Bool,
     Map,
     List,
     Time,
@@ -138,7 +140,7 @@ impl Function {
         }
     }
 
-    pub(crate) const fn prepared(self, prepare: fn(&mut Args) -> Result<(), Misuse>) -> Self {
+    pub(crate) const fn prepared(self, prepare: Prepare) -> Self {
         Self {
             prepare: Some(prepare),
             ..self
@@ -210,6 +212,11 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Function> {
     TABLES.iter().flat_map(|table| table.iter())
 }
 
+/// Whether a text is a number.
+pub(crate) fn is_double(text: &str) -> bool {
+    casts::parse_double(text).is_some()
+}
+
 /// The function of a name, in a context.
 pub(crate) fn find(name: &str, context: Context) -> Option<&'static Function> {
     all().find(|function| function.name == name && function.is_in(context))
@@ -239,7 +246,10 @@ pub(crate) fn unknown(name: &str, span: Range<usize>, context: Context) -> Error
             .collect();
         return Error::new(
             span,
-            format!("`{name}` is not for `{context}`, but for {}", contexts.join(", ")),
+            format!(
+                "`{name}` is not for `{context}`, but for {}",
+                contexts.join(", ")
+            ),
         )
         .remedy("put the statement in a group of its own with that `context`");
     }

@@ -168,7 +168,10 @@ fn quoted_parts(text: &[u8], delimiter: &[u8]) -> Result<Vec<Vec<u8>>, Fault> {
 }
 
 fn check_csv(args: &mut Args) -> Result<(), Misuse> {
-    if args.constant_str(2).is_some_and(|text| text.chars().count() != 1) {
+    if args
+        .constant_str(2)
+        .is_some_and(|text| text.chars().count() != 1)
+    {
         return Err((2, "the delimiter is a single character".to_owned()));
     }
     if args.constant_str(3).is_some_and(str::is_empty) {
@@ -189,7 +192,10 @@ fn csv<'v>(args: &'v Args, subject: &'v Subject<'_>) -> Outcome<'v> {
     if header.is_empty() {
         return Err(Fault::new("headers must not be an empty string"));
     }
-    let delimiter = args.constant_str(2).and_then(|text| text.chars().next()).unwrap_or(',');
+    let delimiter = args
+        .constant_str(2)
+        .and_then(|text| text.chars().next())
+        .unwrap_or(',');
     let own = delimiter.to_string();
     let headers = header.split(args.constant_str(3).unwrap_or(&own));
     let fields: Vec<String> = match args.constant_str(4).unwrap_or("strict") {
@@ -206,7 +212,11 @@ fn csv<'v>(args: &'v Args, subject: &'v Subject<'_>) -> Outcome<'v> {
     }
     let mut entries = Vec::new();
     for (header, field) in headers.into_iter().zip(fields) {
-        tree::put(&mut entries, header.as_bytes(), Tree::Str(field.into_bytes()));
+        tree::put(
+            &mut entries,
+            header.as_bytes(),
+            Tree::Str(field.into_bytes()),
+        );
     }
     Ok(map(&entries))
 }

@@ -12,16 +12,24 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 pub(super) const ALL: &[Function] = &[
-    Function::converter("IsMatch", &[p("target", StrLike), p("pattern", Str)], is_match)
-        .prepared(|args| prepare_regex(args, 1)),
+    Function::converter(
+        "IsMatch",
+        &[p("target", StrLike), p("pattern", Str)],
+        is_match,
+    )
+    .prepared(|args| prepare_regex(args, 1)),
     Function::converter(
         "ExtractPatterns",
         &[p("target", Str), p("pattern", Str)],
         extract,
     )
     .prepared(prepare_extract),
-    Function::converter("IsInCIDR", &[p("target", Str), p("networks", EachStr)], is_in_cidr)
-        .prepared(check_networks),
+    Function::converter(
+        "IsInCIDR",
+        &[p("target", Str), p("networks", EachStr)],
+        is_in_cidr,
+    )
+    .prepared(check_networks),
     Function::converter("IsValidLuhn", &[p("target", StrLike)], |args, subject| {
         let text = args.text_like(0, subject)?;
         Ok(Value::Bool(text.is_some_and(|text| is_luhn(&text))))
@@ -37,10 +45,9 @@ fn is_match<'v>(args: &'v Args, subject: &'v Subject<'_>) -> Outcome<'v> {
 fn prepare_extract(args: &mut Args) -> Result<(), Misuse> {
     prepare_regex(args, 1)?;
     match &args.state {
-        State::Regex(regex) if regex.capture_names().flatten().next().is_none() => Err((
-            1,
-            "the pattern names no group, as (?P<name>…)".to_owned(),
-        )),
+        State::Regex(regex) if regex.capture_names().flatten().next().is_none() => {
+            Err((1, "the pattern names no group, as (?P<name>…)".to_owned()))
+        }
         _ => Ok(()),
     }
 }
@@ -101,8 +108,8 @@ fn is_in_cidr<'v>(args: &'v Args, subject: &'v Subject<'_>) -> Outcome<'v> {
     for expr in args.list_of(1) {
         let text = super::args::text_of(expr.eval(subject)?)?;
         let text = String::from_utf8_lossy(&text);
-        let network = network(&text)
-            .ok_or_else(|| Fault::with(format!("{text:?} is no network")))?;
+        let network =
+            network(&text).ok_or_else(|| Fault::with(format!("{text:?} is no network")))?;
         if contains(network, address) {
             return Ok(Value::Bool(true));
         }

@@ -20,38 +20,47 @@ pub(super) const ALL: &[Function] = &[
     })
     .only(&[Context::Span])
     .impure(),
-    Function::converter("HasAttrKeyOnDatapoint", &[p("key", Str)], |args, subject| {
-        let key = args.text(0, subject)?;
-        any_point(subject, |attributes| attributes.get(&*key).is_some())
-    })
+    Function::converter(
+        "HasAttrKeyOnDatapoint",
+        &[p("key", Str)],
+        |args, subject| {
+            let key = args.text(0, subject)?;
+            first_point(subject, &key, |_| true)
+        },
+    )
     .only(&[Context::Metric])
     .impure(),
-    Function::converter("HasAttrOnDatapoint", &[p("key", Str), p("value", Str)], has_attribute)
-        .only(&[Context::Metric])
-        .impure(),
+    Function::converter(
+        "HasAttrOnDatapoint",
+        &[p("key", Str), p("value", Str)],
+        has_attribute,
+    )
+    .only(&[Context::Metric])
+    .impure(),
 ];
 
 fn has_attribute<'v>(args: &'v Args, subject: &'v Subject<'_>) -> Outcome<'v> {
     let key = args.text(0, subject)?;
     let value = args.text(1, subject)?;
-    any_point(subject, |attributes| match attributes.get(&*key) {
-        Some(AnyValue::String(text)) => text.as_bytes() == &*value,
-        Some(_) => value.is_empty(),
-        None => false,
+    first_point(subject, &key, |found| match found {
+        AnyValue::String(text) => text.as_bytes() == &*value,
+        _ => value.is_empty(),
     })
 }
 
-/// Whether the attributes of any point of the metric satisfy a condition.
-fn any_point<'v>(
+/// Whether the first point of the metric that has an attribute has it as it should be; the others are
+/// not asked, as in the Collector.
+fn first_point<'v>(
     subject: &Subject<'_>,
-    test: impl Fn(Attributes<'_>) -> bool,
+    key: &[u8],
+    test: impl Fn(AnyValue<'_>) -> bool,
 ) -> Outcome<'v> {
     let reading = subject.reading(Part::Metric);
     for (number, attributes) in [(5, 7), (7, 7), (9, 9), (10, 1), (11, 7)] {
         if let Some(data) = reading.field(number) {
             let mut points = Repeated::<'_, &[u8]>::new(data.bytes, 1);
-            let found = points.any(|point| test(Attributes::new(point, attributes)));
-            return Ok(Value::Bool(found));
+            let found = points.find_map(|point| Attributes::new(point, attributes).get(key));
+            return Ok(Value::Bool(found.is_some_and(test)));
         }
     }
     Err(Fault::new("the metric has no type"))

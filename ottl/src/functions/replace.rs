@@ -182,7 +182,11 @@ impl<'a> Through<'a> {
         };
         let mut parts = format.split(|byte| *byte == b'%');
         let (before, after) = (parts.next(), parts.next());
-        match (before, after.and_then(|after| after.strip_prefix(b"s")), parts.next()) {
+        match (
+            before,
+            after.and_then(|after| after.strip_prefix(b"s")),
+            parts.next(),
+        ) {
             (Some(before), Some(after), None) => Ok([before, &text, after].concat()),
             _ => Err(Fault::new(
                 "replacementFormat must hold a single %s and no other format specifiers",

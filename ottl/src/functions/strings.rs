@@ -15,7 +15,11 @@ use crate::subject::Subject;
 use crate::value::{Value, put_any};
 
 pub(super) const ALL: &[Function] = &[
-    Function::converter("Concat", &[p("values", EachStrLike), p("delimiter", Str)], concat),
+    Function::converter(
+        "Concat",
+        &[p("values", EachStrLike), p("delimiter", Str)],
+        concat,
+    ),
     Function::converter("Split", &[p("target", Str), p("delimiter", Str)], split),
     Function::converter(
         "Substring",
@@ -40,24 +44,48 @@ pub(super) const ALL: &[Function] = &[
         convert_case,
     )
     .prepared(check_case),
-    Function::converter("Trim", &[p("target", Str), o("replacement", ConstStr)], trim),
-    Function::converter("TrimPrefix", &[p("target", Str), p("prefix", Str)], |args, subject| {
-        let prefix = args.text(1, subject)?;
-        cut(args.text(0, subject)?, |text| text.strip_prefix(&*prefix))
-    }),
-    Function::converter("TrimSuffix", &[p("target", Str), p("suffix", Str)], |args, subject| {
-        let suffix = args.text(1, subject)?;
-        cut(args.text(0, subject)?, |text| text.strip_suffix(&*suffix))
-    }),
-    Function::converter("HasPrefix", &[p("target", Str), p("prefix", Str)], |args, subject| {
-        let target = args.text(0, subject)?;
-        Ok(Value::Bool(target.starts_with(&args.text(1, subject)?)))
-    }),
-    Function::converter("HasSuffix", &[p("target", Str), p("suffix", Str)], |args, subject| {
-        let target = args.text(0, subject)?;
-        Ok(Value::Bool(target.ends_with(&args.text(1, subject)?)))
-    }),
-    Function::converter("Format", &[p("format", ConstStr), p("values", Each)], format),
+    Function::converter(
+        "Trim",
+        &[p("target", Str), o("replacement", ConstStr)],
+        trim,
+    ),
+    Function::converter(
+        "TrimPrefix",
+        &[p("target", Str), p("prefix", Str)],
+        |args, subject| {
+            let prefix = args.text(1, subject)?;
+            cut(args.text(0, subject)?, |text| text.strip_prefix(&*prefix))
+        },
+    ),
+    Function::converter(
+        "TrimSuffix",
+        &[p("target", Str), p("suffix", Str)],
+        |args, subject| {
+            let suffix = args.text(1, subject)?;
+            cut(args.text(0, subject)?, |text| text.strip_suffix(&*suffix))
+        },
+    ),
+    Function::converter(
+        "HasPrefix",
+        &[p("target", Str), p("prefix", Str)],
+        |args, subject| {
+            let target = args.text(0, subject)?;
+            Ok(Value::Bool(target.starts_with(&args.text(1, subject)?)))
+        },
+    ),
+    Function::converter(
+        "HasSuffix",
+        &[p("target", Str), p("suffix", Str)],
+        |args, subject| {
+            let target = args.text(0, subject)?;
+            Ok(Value::Bool(target.ends_with(&args.text(1, subject)?)))
+        },
+    ),
+    Function::converter(
+        "Format",
+        &[p("format", ConstStr), p("values", Each)],
+        format,
+    ),
 ];
 
 fn concat<'v>(args: &'v Args, subject: &'v Subject<'_>) -> Outcome<'v> {
@@ -103,10 +131,14 @@ fn substring<'v>(args: &'v Args, subject: &'v Subject<'_>) -> Outcome<'v> {
     let start = args.int(1, subject)?;
     let length = args.int(2, subject)?;
     if start < 0 {
-        return Err(Fault::with(format!("the start, {start}, cannot be negative")));
+        return Err(Fault::with(format!(
+            "the start, {start}, cannot be negative"
+        )));
     }
     if length <= 0 {
-        return Err(Fault::with(format!("the length, {length}, must be above 0")));
+        return Err(Fault::with(format!(
+            "the length, {length}, must be above 0"
+        )));
     }
     let text = args.text(0, subject)?;
     let end = start.saturating_add(length);
@@ -142,7 +174,10 @@ fn trim<'v>(args: &'v Args, subject: &'v Subject<'_>) -> Outcome<'v> {
 fn check_case(args: &mut Args) -> Result<(), Misuse> {
     match args.constant_str(1) {
         Some("lower" | "upper" | "snake" | "camel") => Ok(()),
-        _ => Err((1, "the cases are \"lower\", \"upper\", \"snake\" and \"camel\"".into())),
+        _ => Err((
+            1,
+            "the cases are \"lower\", \"upper\", \"snake\" and \"camel\"".into(),
+        )),
     }
 }
 
@@ -325,7 +360,10 @@ impl Directive {
             ('b', Value::Int(value)) => (format!("{value:b}"), true),
             ('c', Value::Int(value)) => {
                 let char = u32::try_from(*value).ok().and_then(char::from_u32);
-                (char.unwrap_or(char::REPLACEMENT_CHARACTER).to_string(), false)
+                (
+                    char.unwrap_or(char::REPLACEMENT_CHARACTER).to_string(),
+                    false,
+                )
             }
             ('f' | 'F', Value::Double(value)) => {
                 let text = format!("{:.*}", self.precision.unwrap_or(6), value);
@@ -354,9 +392,10 @@ impl Directive {
             {
                 (plain(value)?, false)
             }
-            ('s' | 'v', Value::Duration(_) | Value::Time(_) | Value::TraceId(_) | Value::SpanId(_)) => {
-                (plain(value)?, false)
-            }
+            (
+                's' | 'v',
+                Value::Duration(_) | Value::Time(_) | Value::TraceId(_) | Value::SpanId(_),
+            ) => (plain(value)?, false),
             _ => {
                 let text = match value {
                     Value::Nil => format!("%!{}(<nil>)", self.verb),
@@ -396,10 +435,7 @@ impl Directive {
     }
 
     fn pad(&self, out: &mut String, text: &str, is_number: bool) {
-        let missing = self
-            .width
-            .unwrap_or(0)
-            .saturating_sub(text.chars().count());
+        let missing = self.width.unwrap_or(0).saturating_sub(text.chars().count());
         let fill = |out: &mut String, char| out.extend(std::iter::repeat_n(char, missing));
         if self.minus {
             out.push_str(text);
@@ -435,6 +471,11 @@ fn general(value: f64) -> String {
     if (-4..21).contains(&exponent) {
         return value.to_string();
     }
+    exponential(value)
+}
+
+/// A double with an exponent of two digits at least.
+pub(super) fn exponential(value: f64) -> String {
     let text = format!("{value:e}");
     match text.split_once('e') {
         Some((mantissa, exponent)) => {

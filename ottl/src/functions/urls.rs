@@ -6,7 +6,6 @@ use crate::fault::Fault;
 use crate::plan::Outcome;
 use crate::subject::Subject;
 use crate::tree::{self, Tree};
-use crate::value::Value;
 
 pub(super) const ALL: &[Function] = &[Function::converter("URL", &[p("url", Str)], url)];
 

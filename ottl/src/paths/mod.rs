@@ -6,10 +6,10 @@ mod write;
 
 use tidegate_pdata::splice::Part;
 
+use crate::ast;
 use crate::context::Context;
 use crate::error::{Error, nearest};
 use crate::plan::Key;
-use crate::ast;
 
 pub(crate) use read::read_time;
 pub(crate) use write::entries;
@@ -107,7 +107,10 @@ impl Field {
 
 /// The names of a context's own fields.
 pub(crate) fn names(context: Context) -> Vec<&'static str> {
-    tables::fields(context).iter().map(|(name, _)| *name).collect()
+    tables::fields(context)
+        .iter()
+        .map(|(name, _)| *name)
+        .collect()
 }
 
 /// Finds what a path means in a context; keys are compiled by the caller.
@@ -134,11 +137,10 @@ pub(crate) fn resolve(
         _ => (context, &path.fields[..]),
     };
     if fields.is_empty() {
-        return Err(Error::new(
-            path.span.clone(),
-            format!("`{owner}` alone is no field"),
-        )
-        .remedy(format!("name one of its fields: {}", listed(names(owner)))));
+        return Err(
+            Error::new(path.span.clone(), format!("`{owner}` alone is no field"))
+                .remedy(format!("name one of its fields: {}", listed(names(owner)))),
+        );
     }
     let name: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
     let joined = name.join(".");
@@ -173,7 +175,11 @@ pub(crate) fn resolve(
             "a trace state has texts under its keys, which have no elements",
         ));
     }
-    let keys = last.keys.iter().map(compile_key).collect::<Result<_, _>>()?;
+    let keys = last
+        .keys
+        .iter()
+        .map(compile_key)
+        .collect::<Result<_, _>>()?;
     let resolved = Path {
         part: owner.part(),
         field: *field,
@@ -197,7 +203,10 @@ pub(crate) fn check_settable(
     if matches!(path.field, Field::Temporality | Field::Monotonic) && owner != context {
         return Err(Error::new(
             span,
-            format!("`{}` can only be set from `metric`, not from `{context}`", path.text),
+            format!(
+                "`{}` can only be set from `metric`, not from `{context}`",
+                path.text
+            ),
         )
         .remedy("put the statement in a group of its own with `context: metric`"));
     }

@@ -79,9 +79,7 @@ impl Path {
             Field::Nanos(number) => Value::Int(scalar(reading, number) as i64),
             Field::Time(number) => Value::Time(time(scalar(reading, number))),
             Field::TraceId(number) => Value::TraceId(id(bytes(reading, number))),
-            Field::TraceIdText(number) => {
-                Value::text(text::hex(&id::<16>(bytes(reading, number))))
-            }
+            Field::TraceIdText(number) => Value::text(text::hex(&id::<16>(bytes(reading, number)))),
             Field::SpanId(number) => Value::SpanId(id(bytes(reading, number))),
             Field::SpanIdText(number) => Value::text(text::hex(&id::<8>(bytes(reading, number)))),
             Field::TraceState => return self.trace_state(subject),
@@ -165,7 +163,11 @@ impl Path {
             }
             (Field::SideCounts(side), _) if is_exponential => {
                 let buckets = tidegate_pdata::view::Buckets::of(bytes(reading, side.number()));
-                list(buckets.bucket_counts().map(|count| AnyValue::Int(count as i64)))
+                list(
+                    buckets
+                        .bucket_counts()
+                        .map(|count| AnyValue::Int(count as i64)),
+                )
             }
             (Field::Quantiles, DataPoint::Summary) => {
                 Value::Messages(Repeated::new(reading.body(), 6))

@@ -102,7 +102,9 @@ impl Path {
         let old = subject.reading(self.part).field(5);
         let mut body = Tree::of(AnyValue::of_bytes(old.map_or(&[], |field| field.bytes)));
         if !matches!(body, Tree::List(_) | Tree::Map(_)) {
-            return Err(Fault::new("log bodies that are no map or list cannot be indexed"));
+            return Err(Fault::new(
+                "log bodies that are no map or list cannot be indexed",
+            ));
         }
         set_inside(&mut body, &steps, value)?;
         let mut message = Vec::new();
@@ -184,7 +186,14 @@ impl Path {
             }
             Field::StatusCode => {
                 let code = i64::from(int_of(value)? as i32) as u64;
-                set_inner(subject, part, 15, 3, |out| put_uint(out, 3, code), code != 0);
+                set_inner(
+                    subject,
+                    part,
+                    15,
+                    3,
+                    |out| put_uint(out, 3, code),
+                    code != 0,
+                );
             }
             Field::StatusMessage => {
                 let message = text_of(value)?;
@@ -228,12 +237,16 @@ impl Path {
         match self.field {
             Field::PointFlags => {
                 let flags = u64::from(int_of(value)? as u32);
-                subject.open.set(part, flags_number(point), some_varint(flags));
+                subject
+                    .open
+                    .set(part, flags_number(point), some_varint(flags));
             }
             Field::ValueDouble => {
                 let number = double_of(value)?;
                 if point == DataPoint::Number {
-                    subject.open.set(part, 4, NewField::Fixed64(number.to_bits()));
+                    subject
+                        .open
+                        .set(part, 4, NewField::Fixed64(number.to_bits()));
                     subject.open.set(part, 6, NewField::Absent);
                 }
             }
@@ -350,8 +363,8 @@ impl Path {
         };
         let old = subject.reading(self.part).field(3);
         let state = old.map_or(&[][..], |field| field.bytes);
-        let inserted = text::trace_state(state)
-            .and_then(|members| text::insert_member(&members, &key, new));
+        let inserted =
+            text::trace_state(state).and_then(|members| text::insert_member(&members, &key, new));
         if let Some(state) = inserted {
             subject.open.set(self.part, 3, some_bytes(&state));
         }

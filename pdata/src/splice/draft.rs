@@ -88,7 +88,9 @@ impl Draft {
         number: u32,
     ) -> Option<Field<'m>> {
         if let Some(change) = self.fields.iter().find(|change| change.number == number) {
-            let new = store.arena.get(change.patch.new_start..change.patch.new_end);
+            let new = store
+                .arena
+                .get(change.patch.new_start..change.patch.new_end);
             return Cursor::new(new.unwrap_or_default()).next();
         }
         Cursor::new(self.last_content(segment, store)).find(|field| field.number == number)

@@ -79,6 +79,8 @@ pub(super) struct Scratch {
     groups: [Group; 2],
     /// Metrics that were added to the scope and not shown yet.
     pub(super) added: VecDeque<Held>,
+    /// Bytes of metrics that were added to the segment.
+    pub(super) added_bytes: usize,
 }
 
 /// The message around a resource or a scope.
@@ -98,6 +100,7 @@ impl Scratch {
     pub(super) fn clear(&mut self) {
         self.store.clear();
         self.added.clear();
+        self.added_bytes = 0;
     }
 
     /// Gives back what only an unusual payload needs.

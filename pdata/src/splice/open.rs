@@ -37,6 +37,10 @@ impl Part {
     }
 }
 
+/// Metrics that are added take so many times the size of the segment at most, and this.
+const MOST_ADDED: usize = 8;
+const LEAST_ROOM: usize = 1 << 16;
+
 /// All messages that are open, by their [`Part`].
 ///
 /// Parts that are not open where it was taken have contents that mean nothing.
@@ -105,13 +109,21 @@ impl Open<'_> {
     }
 
     /// Adds a metric to the scope, in canonical form: for edits of a metric, and shown after those that
-    /// the scope has already.
-    pub fn add_metric(&mut self, message: &[u8]) {
+    /// the scope has already; says whether there was room.
+    ///
+    /// What is added is shown too, and may add more: so it is bounded by what there was.
+    pub fn add_metric(&mut self, message: &[u8]) -> bool {
+        let most = MOST_ADDED * self.segment.len() + LEAST_ROOM;
+        if self.scratch.added_bytes + message.len() > most {
+            return false;
+        }
+        self.scratch.added_bytes += message.len();
         let metric = self
             .scratch
             .store
             .write(|out| out.extend_from_slice(message));
         self.scratch.added.push_back(metric);
+        true
     }
 
     /// The schema of a resource, or of a scope's records.

@@ -40,7 +40,8 @@ pub(super) fn check(args: &mut Args) -> Result<(), Misuse> {
         Some(_) => Ok(()),
         None => Err((
             0,
-            "the functions are \"sum\", \"mean\", \"min\", \"max\", \"median\" and \"count\"".to_owned(),
+            "the functions are \"sum\", \"mean\", \"min\", \"max\", \"median\" and \"count\""
+                .to_owned(),
         )),
     }
 }
@@ -90,11 +91,11 @@ fn aggregate(
     let attributes_field = match number {
         5 | 7 => 7,
         9 => 9,
-        10 => return Err(Fault::new("aggregating exponential histograms is not built")),
+        10 => 1,
         _ => return Err(Fault::new("summaries cannot be aggregated")),
     };
-    let is_delta = number != 5
-        && Cursor::new(found.bytes).any(|field| field.number == 2 && field.scalar == 1);
+    let is_delta =
+        number != 5 && Cursor::new(found.bytes).any(|field| field.number == 2 && field.scalar == 1);
     let mut groups: Vec<Group<'_>> = Vec::new();
     let mut rest = Vec::new();
     for field in Cursor::new(found.bytes) {
@@ -118,10 +119,16 @@ fn aggregate(
             }),
         }
     }
+    if number == 10 && groups.iter().any(|group| group.points.len() > 1) {
+        return Err(Fault::new(
+            "putting exponential histograms together is not built",
+        ));
+    }
     let mut out = Vec::new();
     for group in &groups {
         let mut point = match number {
             9 => histogram(&group.points),
+            10 => others(group.points[0], &[1]),
             _ => numbers(&group.points, aggregation),
         };
         for (key, value) in &group.attributes {
@@ -130,7 +137,9 @@ fn aggregate(
         put_bytes(&mut out, 1, &point);
     }
     out.extend_from_slice(&rest);
-    subject.open.set(Part::Metric, number, NewField::Bytes(&out));
+    subject
+        .open
+        .set(Part::Metric, number, NewField::Bytes(&out));
     Ok(())
 }
 
@@ -145,12 +154,7 @@ fn put_attribute(point: &mut Vec<u8>, number: u32, key: &[u8], value: &Tree) {
 }
 
 /// What points that become one have in common.
-fn group_key(
-    number: u32,
-    point: &[u8],
-    attributes: &[(Vec<u8>, Tree)],
-    is_delta: bool,
-) -> Vec<u8> {
+fn group_key(number: u32, point: &[u8], attributes: &[(Vec<u8>, Tree)], is_delta: bool) -> Vec<u8> {
     let mut sorted: Vec<Cow<'_, (Vec<u8>, Tree)>> = attributes.iter().map(Cow::Borrowed).collect();
     sorted.sort_by(|a, b| a.0.cmp(&b.0));
     let sorted: Vec<(Vec<u8>, Tree)> = sorted.into_iter().map(Cow::into_owned).collect();
@@ -161,6 +165,7 @@ fn group_key(
             2 => start = field.scalar,
             3 => put_fixed64(&mut key, 3, field.scalar),
             7 if number == 9 => put_bytes(&mut key, 7, field.bytes),
+            10 if number == 9 => put_fixed64(&mut key, 10, field.scalar),
             11 | 12 if number == 9 => put_bytes(&mut key, field.number, &[]),
             _ => {}
         }
@@ -196,7 +201,11 @@ fn numbers(points: &[&[u8]], aggregation: Aggregation) -> Vec<u8> {
             let values = views
                 .iter()
                 .map(|view| view.value().map_or(0.0, Number::to_double));
-            put_fixed64(&mut out, 4, doubles(values.collect(), aggregation).to_bits());
+            put_fixed64(
+                &mut out,
+                4,
+                doubles(values.collect(), aggregation).to_bits(),
+            );
         }
         Some(Number::Int(_)) => {
             let values = views.iter().map(|view| match view.value() {
@@ -227,7 +236,8 @@ fn doubles(mut values: Vec<f64>, aggregation: Aggregation) -> f64 {
         Aggregation::Count if count == 1 => values[0],
         Aggregation::Count => count as f64,
         Aggregation::Median => {
-            values.sort_by(f64::total_cmp);
+            // As Go sorts: what is no number first.
+            values.sort_by(|a, b| b.is_nan().cmp(&a.is_nan()).then(a.total_cmp(b)));
             let middle = count / 2;
             if count % 2 == 1 {
                 values[middle]
@@ -240,7 +250,11 @@ fn doubles(mut values: Vec<f64>, aggregation: Aggregation) -> f64 {
 
 fn ints(mut values: Vec<i64>, aggregation: Aggregation) -> i64 {
     let count = values.len();
-    let sum = || values.iter().fold(0_i64, |sum, value| sum.wrapping_add(*value));
+    let sum = || {
+        values
+            .iter()
+            .fold(0_i64, |sum, value| sum.wrapping_add(*value))
+    };
     match aggregation {
         Aggregation::Sum => sum(),
         Aggregation::Mean => sum() / count as i64,

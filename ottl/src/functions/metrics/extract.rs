@@ -2,8 +2,7 @@
 
 use tidegate_pdata::splice::Part;
 use tidegate_pdata::view::{
-    Attributes, ExponentialHistogramDataPoint, HistogramDataPoint, Repeated, SummaryDataPoint,
-    View,
+    Attributes, ExponentialHistogramDataPoint, HistogramDataPoint, Repeated, SummaryDataPoint, View,
 };
 use tidegate_pdata::wire::{put_bytes, put_fixed64};
 
@@ -77,7 +76,7 @@ fn put_point(out: &mut Vec<u8>, source: &Source<'_>, value: &Number, extra: Opti
     }
     let mut message = Vec::new();
     let mut entry = Vec::new();
-    for (key, value) in source.attributes.clone() {
+    for (key, value) in source.attributes {
         if extra.is_some_and(|(replaced, _)| replaced == key.as_bytes()) {
             continue;
         }
@@ -159,7 +158,12 @@ fn extract(
     let name = [text(subject, 1), suffix].concat();
     let unit = unit.unwrap_or_else(|| text(subject, 3));
     put_names(&mut metric, &name, text(subject, 2), unit);
-    put_sum(&mut metric, &points, temporality, args.constant_bool(0) == Some(true));
+    put_sum(
+        &mut metric,
+        &points,
+        temporality,
+        args.constant_bool(0) == Some(true),
+    );
     add(subject, &metric)
 }
 
@@ -231,4 +235,3 @@ pub(super) fn copy(args: &Args, subject: &mut Subject<'_>) -> Result<(), Fault> 
     }
     add(subject, &metric)
 }
-

@@ -21,7 +21,10 @@ pub(super) const ALL: &[Function] = &[
     Function::editor("convert_sum_to_gauge", &[], convert::sum_to_gauge).only(METRIC),
     Function::editor(
         "convert_gauge_to_sum",
-        &[p("aggregation_temporality", ConstStr), p("is_monotonic", ConstBool)],
+        &[
+            p("aggregation_temporality", ConstStr),
+            p("is_monotonic", ConstBool),
+        ],
         convert::gauge_to_sum,
     )
     .prepared(check_temporality)
@@ -72,12 +75,19 @@ pub(super) const ALL: &[Function] = &[
         extract::copy,
     )
     .only(METRIC),
-    Function::editor("scale_metric", &[p("multiplier", DoubleLike), o("unit", Str)], scale::scale)
-        .prepared(|args| match args.values.first() {
-            Some(super::Arg::Expr(crate::plan::Expr::Literal(_))) => Ok(()),
-            _ => Err((0, "the multiplier is a number that is written there".to_owned())),
-        })
-        .only(METRIC),
+    Function::editor(
+        "scale_metric",
+        &[p("multiplier", DoubleLike), o("unit", Str)],
+        scale::scale,
+    )
+    .prepared(|args| match args.values.first() {
+        Some(super::Arg::Expr(crate::plan::Expr::Literal(_))) => Ok(()),
+        _ => Err((
+            0,
+            "the multiplier is a number that is written there".to_owned(),
+        )),
+    })
+    .only(METRIC),
     Function::editor(
         "aggregate_on_attributes",
         &[p("function", ConstStr), o("attributes", ConstStrs)],
@@ -108,13 +118,19 @@ fn check_temporality(args: &mut Args) -> Result<(), Misuse> {
 
 /// The number of a temporality that was checked.
 fn temporality(args: &Args) -> u64 {
-    if args.constant_str(0) == Some("delta") { 1 } else { 2 }
+    if args.constant_str(0) == Some("delta") {
+        1
+    } else {
+        2
+    }
 }
 
 /// The field that has the points of the metric at hand.
 fn data<'v>(subject: &'v Subject<'_>) -> Option<Field<'v>> {
     let reading = subject.reading(Part::Metric);
-    [5, 7, 9, 10, 11].into_iter().find_map(|number| reading.field(number))
+    [5, 7, 9, 10, 11]
+        .into_iter()
+        .find_map(|number| reading.field(number))
 }
 
 fn text<'v>(subject: &'v Subject<'_>, number: u32) -> &'v [u8] {
@@ -124,19 +140,14 @@ fn text<'v>(subject: &'v Subject<'_>, number: u32) -> &'v [u8] {
         .map_or(&[], |field| field.bytes)
 }
 
-/// More metrics are not made of one: nothing ends a statement that copies what it made.
-const MOST_ADDED: usize = 1000;
-
 /// Adds a metric beside the one at hand.
 fn add(subject: &mut Subject<'_>, message: &[u8]) -> Result<(), Fault> {
-    if subject.room.added >= MOST_ADDED {
-        return Err(Fault::with(format!(
-            "one metric cannot add more than {MOST_ADDED} others"
-        )));
+    if subject.open.add_metric(message) {
+        return Ok(());
     }
-    subject.room.added += 1;
-    subject.open.add_metric(message);
-    Ok(())
+    Err(Fault::new(
+        "the metrics that are added take too much beside those that came",
+    ))
 }
 
 /// Writes the name, the description and the unit of a metric.

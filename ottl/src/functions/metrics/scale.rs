@@ -37,7 +37,9 @@ pub(super) fn scale(args: &Args, subject: &mut Subject<'_>) -> Result<(), Fault>
             points.extend_from_slice(&found.bytes[field.start..field.end]);
         }
     }
-    subject.open.set(Part::Metric, number, NewField::Bytes(&points));
+    subject
+        .open
+        .set(Part::Metric, number, NewField::Bytes(&points));
     if let Some(unit) = unit {
         let field = if unit.is_empty() {
             NewField::Absent
@@ -50,11 +52,7 @@ pub(super) fn scale(args: &Args, subject: &mut Subject<'_>) -> Result<(), Fault>
 }
 
 /// A message with its fields handed through, one by one.
-fn scaled(
-    message: &[u8],
-    factor: f64,
-    put: fn(&Field<'_>, f64, &mut Vec<u8>, &[u8]),
-) -> Vec<u8> {
+fn scaled(message: &[u8], factor: f64, put: fn(&Field<'_>, f64, &mut Vec<u8>, &[u8])) -> Vec<u8> {
     let mut out = Vec::with_capacity(message.len());
     for field in Cursor::new(message) {
         put(&field, factor, &mut out, &message[field.start..field.end]);
@@ -85,7 +83,9 @@ fn histogram_field(field: &Field<'_>, factor: f64, out: &mut Vec<u8>, whole: &[u
         7 if field.wire == WireType::Len => {
             let (bounds, _) = field.bytes.as_chunks();
             let bounds = bounds.iter().flat_map(|bound| {
-                (f64::from_le_bytes(*bound) * factor).to_bits().to_le_bytes()
+                (f64::from_le_bytes(*bound) * factor)
+                    .to_bits()
+                    .to_le_bytes()
             });
             put_bytes(out, 7, &bounds.collect::<Vec<u8>>());
         }

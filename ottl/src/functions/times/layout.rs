@@ -445,7 +445,7 @@ impl Found<'_> {
         self.rest = &self.rest[1..];
         let hours = self.digits(2, 2)?;
         let colon = matches!(form, OffsetForm::Colon | OffsetForm::ColonSeconds);
-        let mut part = |found: &mut Self| {
+        let part = |found: &mut Self| {
             if colon {
                 found.rest = found.rest.strip_prefix(':')?;
             }
@@ -468,11 +468,7 @@ impl Found<'_> {
 
     /// A zone by its letters; one that is not UTC is taken for it, as in Go where it is not the zone's own.
     fn zone_name(&mut self) -> Option<()> {
-        let count = self
-            .rest
-            .bytes()
-            .take_while(u8::is_ascii_uppercase)
-            .count();
+        let count = self.rest.bytes().take_while(u8::is_ascii_uppercase).count();
         if !(3..=5).contains(&count) {
             return None;
         }
@@ -511,4 +507,3 @@ impl Found<'_> {
         Some(time)
     }
 }
-

@@ -53,8 +53,12 @@ pub(super) const ALL: &[Function] = &[
     )
     .prepared(prepare_parse)
     .impure(),
-    Function::converter("FormatTime", &[p("time", TimeKind), p("format", ConstStr)], format)
-        .prepared(prepare_format),
+    Function::converter(
+        "FormatTime",
+        &[p("time", TimeKind), p("format", ConstStr)],
+        format,
+    )
+    .prepared(prepare_format),
     Function::converter(
         "TruncateTime",
         &[p("time", TimeKind), p("duration", Duration)],
@@ -92,13 +96,20 @@ fn prepare_parse(args: &mut Args) -> Result<(), Misuse> {
     let text = args.constant_str(1).unwrap_or_default().to_owned();
     let mut format = Format::new(&text).map_err(|fault| (1, fault))?;
     format.zone = match args.constant_str(2) {
-        Some(name) if !name.is_empty() => TimeZone::get(name)
-            .map_err(|_| (2, format!("there is no time zone {name:?}")))?,
+        Some(name) if !name.is_empty() => {
+            TimeZone::get(name).map_err(|_| (2, format!("there is no time zone {name:?}")))?
+        }
         _ if text.ends_with('Z') => TimeZone::UTC,
         _ => TimeZone::system(),
     };
-    if args.constant_str(3).is_some_and(|locale| !locale.starts_with("en")) {
-        return Err((3, "names of days and months are read in English alone".to_owned()));
+    if args
+        .constant_str(3)
+        .is_some_and(|locale| !locale.starts_with("en"))
+    {
+        return Err((
+            3,
+            "names of days and months are read in English alone".to_owned(),
+        ));
     }
     args.state = State::TimeFormat(format);
     Ok(())
@@ -159,7 +170,11 @@ fn truncate<'v>(args: &'v Args, subject: &'v Subject<'_>) -> Outcome<'v> {
 
 fn unix<'v>(args: &'v Args, subject: &'v Subject<'_>) -> Outcome<'v> {
     let seconds = args.int(0, subject)?;
-    let nanos = if args.has(1) { args.int(1, subject)? } else { 0 };
+    let nanos = if args.has(1) {
+        args.int(1, subject)?
+    } else {
+        0
+    };
     read_time(i128::from(seconds) * i128::from(SECOND) + i128::from(nanos))
         .map(|time| Value::Time(time.with_time_zone(TimeZone::system())))
         .ok_or_else(|| Fault::new("the time is out of range"))
@@ -200,7 +215,11 @@ pub(super) fn parse_duration(text: &str) -> Option<i64> {
             "h" => 3_600_000_000_000,
             _ => return None,
         };
-        let whole: i128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
+        let whole: i128 = if whole.is_empty() {
+            0
+        } else {
+            whole.parse().ok()?
+        };
         total = total.checked_add(whole.checked_mul(unit)?)?;
         let digits = fraction.get(..fraction.len().min(18))?;
         if !digits.is_empty() {
@@ -217,7 +236,12 @@ pub(super) fn duration_text(nanos: i64) -> String {
     let sign = if nanos < 0 { "-" } else { "" };
     let magnitude = nanos.unsigned_abs();
     let fraction = |value: u64, unit: u64| {
-        let text = format!("{}.{:0width$}", value / unit, value % unit, width = unit.ilog10() as usize);
+        let text = format!(
+            "{}.{:0width$}",
+            value / unit,
+            value % unit,
+            width = unit.ilog10() as usize
+        );
         text.trim_end_matches('0').trim_end_matches('.').to_owned()
     };
     let text = match magnitude {
@@ -253,7 +277,11 @@ pub(super) fn rfc3339(time: &Zoned) -> String {
     } else {
         time.strftime("%:z").to_string()
     };
-    format!("{}{}{zone}", time.strftime("%Y-%m-%dT%H:%M:%S"), subseconds(time))
+    format!(
+        "{}{}{zone}",
+        time.strftime("%Y-%m-%dT%H:%M:%S"),
+        subseconds(time)
+    )
 }
 
 /// A time as Go writes it.
