@@ -9,6 +9,7 @@ const MAY_SEE: &[(&str, &[&str])] = &[
     ("document", &[]),
     ("journal", &[]),
     ("component", &["pdata", "document", "journal"]),
+    ("ottl", &["pdata", "component"]),
     ("config", &["pdata", "document"]),
     ("transport", &["pdata", "document", "component"]),
     (
@@ -23,7 +24,10 @@ const MAY_SEE: &[(&str, &[&str])] = &[
         ],
     ),
     ("receivers", COMPONENTS),
-    ("processors", COMPONENTS),
+    (
+        "processors",
+        &["pdata", "document", "component", "ottl", "transport"],
+    ),
     ("exporters", COMPONENTS),
     ("connectors", COMPONENTS),
     (

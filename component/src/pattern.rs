@@ -95,6 +95,11 @@ impl Translation<'_> {
             'S' => "[^\\t\\n\\f\\r ]",
             'b' if !in_class => "(?-u:\\b)",
             'B' if !in_class => "(?-u:\\B)",
+            // What stands in braces behind these is a name or a number, no repetition.
+            'p' | 'P' | 'x' if self.rest[2..].starts_with('{') => {
+                let end = self.rest.find('}').map_or(self.rest.len(), |at| at + 1);
+                return self.copy(end);
+            }
             other => return self.copy(1 + other.len_utf8()),
         };
         self.replace(2, by);
@@ -163,6 +168,11 @@ mod tests {
         assert!(matches("^[[:alpha:]{]+$", "a{"));
         assert!(matches("^/cart/{id}$", "/cart/{id}"));
         assert!(matches("^a{2,3}$", "aaa") && !matches("^a{2}$", "aaa"));
+    }
+
+    #[test]
+    fn classes_of_unicode_keep_their_braces() {
+        assert!(matches(r"^\p{Lu}\x{17e}$", "Žž") && !matches(r"^\P{Lu}$", "Ž"));
     }
 
     #[test]

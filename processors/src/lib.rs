@@ -4,6 +4,7 @@ pub mod attributes;
 pub mod batch;
 pub mod cumulative_to_delta;
 pub mod delta_to_cumulative;
+pub mod filter;
 pub mod group_by_attrs;
 pub mod interval;
 pub mod k8s_attributes;
@@ -17,6 +18,7 @@ pub mod redaction;
 pub mod resource;
 pub mod resource_detection;
 pub mod span;
+pub mod transform;
 
 mod actions;
 mod exponential;
@@ -24,6 +26,7 @@ mod literal;
 mod matching;
 mod message;
 mod number;
+mod ottl;
 mod series;
 
 use tidegate_component::{Entry, Processor};
@@ -34,6 +37,7 @@ pub static ALL: &[Entry<Box<dyn Processor>>] = &[
     Entry::of::<batch::Config>(),
     Entry::of::<cumulative_to_delta::Config>(),
     Entry::of::<delta_to_cumulative::Config>(),
+    Entry::of::<filter::Config>(),
     Entry::of::<group_by_attrs::Config>(),
     Entry::of::<interval::Config>(),
     Entry::of::<log_dedup::Config>(),
@@ -47,4 +51,5 @@ pub static ALL: &[Entry<Box<dyn Processor>>] = &[
     Entry::of::<resource::Config>(),
     Entry::of::<resource_detection::Config>(),
     Entry::of::<span::Config>(),
+    Entry::of::<transform::Config>(),
 ];

@@ -2,9 +2,9 @@
 
 use tidegate_component::testing::Contract;
 use tidegate_processors::{
-    ALL, attributes, batch, cumulative_to_delta, delta_to_cumulative, group_by_attrs, interval,
-    k8s_attributes, log_dedup, memory_limiter, metrics_transform, metricsgeneration,
-    probabilistic_sampler, rate_limiter, redaction, resource, resource_detection, span,
+    ALL, attributes, batch, cumulative_to_delta, delta_to_cumulative, filter, group_by_attrs,
+    interval, k8s_attributes, log_dedup, memory_limiter, metrics_transform, metricsgeneration,
+    probabilistic_sampler, rate_limiter, redaction, resource, resource_detection, span, transform,
 };
 
 /// Every action, each with the keys that it takes.
@@ -290,6 +290,62 @@ max_records: 20
 ";
     let include = "include_fields: [attributes.http\\.route, body.message]";
     Contract::<log_dedup::Config>::new("{}", &[full, include]).processor();
+}
+
+#[test]
+fn filter_keeps_to_it() {
+    let lists = "
+error_mode: silent
+traces:
+  resource: ['attributes[\"service.name\"] == \"cart\"']
+  span: ['IsMatch(name, \"^GET\") and kind == SPAN_KIND_SERVER']
+  spanevent: ['name == \"exception\"']
+metrics:
+  resource: ['attributes[\"service.name\"] == \"cart\"']
+  metric: ['type == METRIC_DATA_TYPE_GAUGE', 'HasAttrKeyOnDatapoint(\"http.method\")']
+  datapoint: ['value_double > 1.0']
+logs:
+  resource: ['attributes[\"service.name\"] == \"cart\"']
+  log_record: ['severity_number < SEVERITY_NUMBER_WARN']
+";
+    let inferred = "
+trace_conditions: [{context: span, error_mode: propagate, conditions: ['kind == SPAN_KIND_CLIENT']}]
+metric_conditions: ['metric.name == \"a\"', 'datapoint.count > 10']
+log_conditions: ['not IsString(log.body)']
+";
+    let older = "
+spans: {include: {match_type: regexp, span_names: ['.']}, exclude: {match_type: strict, services: [cart]}}
+metrics:
+  include: {match_type: regexp, metric_names: ['.'], resource_attributes: [{key: service.name}]}
+  exclude: {match_type: strict, metric_names: [a]}
+logs:
+  include: {match_type: strict, severity_number: {min: INFO, match_undefined: true}}
+  exclude: {match_type: regexp, severity_texts: [ERR], bodies: [x], record_attributes: [{key: a}], resource_attributes: [{key: b}]}
+";
+    Contract::<filter::Config>::new("{}", &[lists, inferred, older]).processor();
+}
+
+#[test]
+fn transform_keeps_to_it() {
+    let groups = "
+error_mode: silent
+trace_statements:
+  - {context: resource, statements: ['set(attributes[\"team\"], \"a\")']}
+  - {context: span, error_mode: ignore, conditions: ['kind == SPAN_KIND_SERVER'], statements: ['set(name, \"x\")', 'limit(attributes, 3, [])']}
+  - {context: spanevent, statements: ['set(span.attributes[\"events\"], event_index)']}
+metric_statements:
+  - {context: metric, statements: ['set(description, \"\")', 'convert_gauge_to_sum(\"cumulative\", false)', 'extract_count_metric(true) where type == METRIC_DATA_TYPE_HISTOGRAM']}
+  - {context: datapoint, statements: ['set(attributes[\"unit\"], metric.unit)']}
+log_statements:
+  - {context: scope, statements: ['set(version, \"1\")']}
+  - {context: log, statements: ['merge_maps(attributes, body, \"insert\") where IsMap(body)', 'flatten(attributes)']}
+";
+    let flat = "
+trace_statements: ['set(span.status.message, span.name)', 'delete_key(resource.attributes, \"host.name\")']
+metric_statements: ['set(metric.unit, \"1\")']
+log_statements: ['set(log.body, log.attributes)', 'truncate_all(log.attributes, 5)']
+";
+    Contract::<transform::Config>::new("{}", &[groups, flat]).processor();
 }
 
 #[test]

@@ -158,3 +158,25 @@ fn matching_equals_that_of_the_collector() {
 fn resources_equal_those_of_the_collector() {
     check("resource-actions");
 }
+
+#[test]
+fn examples_of_statements_can_be_built() {
+    for example in ["filter", "transform"] {
+        let path = format!("../docs/examples/{example}.yaml");
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+        let tree = yaml::parse_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        for signal in [Signal::Traces, Signal::Metrics, Signal::Logs] {
+            let request = match signal {
+                Signal::Traces => corpus::traces().encode_to_vec(),
+                Signal::Metrics => corpus::metrics().encode_to_vec(),
+                Signal::Logs => corpus::logs().encode_to_vec(),
+            };
+            let bytes = through(&tree, signal, request).unwrap();
+            assert!(
+                !bytes.is_empty(),
+                "{example} leaves {} alone",
+                signal.name()
+            );
+        }
+    }
+}

@@ -4,7 +4,7 @@ use super::attributes::AttributeEditor;
 use super::store::{Held, Node, Patch, Place, Store, bytes};
 use super::table::Table;
 use super::value::NewField;
-use crate::wire::{self, Cursor};
+use crate::wire::{self, Cursor, Field};
 
 /// A message under edit: where it lies now and what is to change.
 ///
@@ -71,6 +71,29 @@ impl Draft {
     /// Its content as it was when it was last looked at.
     pub(super) fn last_content<'m>(&self, segment: &'m [u8], store: &'m Store) -> &'m [u8] {
         bytes(segment, &store.arena, self.body)
+    }
+
+    /// Its attributes, as far as they have been looked at.
+    #[inline]
+    pub(super) const fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// Its first field of a number as it is now, but for attributes.
+    #[inline]
+    pub(super) fn peek_field<'m>(
+        &self,
+        segment: &'m [u8],
+        store: &'m Store,
+        number: u32,
+    ) -> Option<Field<'m>> {
+        if let Some(change) = self.fields.iter().find(|change| change.number == number) {
+            let new = store
+                .arena
+                .get(change.patch.new_start..change.patch.new_end);
+            return Cursor::new(new.unwrap_or_default()).next();
+        }
+        Cursor::new(self.last_content(segment, store)).find(|field| field.number == number)
     }
 
     /// The field that it is, in its parent.

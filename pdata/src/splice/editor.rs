@@ -1,5 +1,7 @@
 //! Editors: one message in the hands of a processor.
 
+use std::collections::VecDeque;
+
 use super::attributes::AttributeEditor;
 use super::draft::{Draft, Order};
 use super::store::{Held, Store};
@@ -75,6 +77,10 @@ pub(super) struct Scratch {
     pub(super) store: Store,
     drafts: [Draft; 5],
     groups: [Group; 2],
+    /// Metrics that were added to the scope and not shown yet.
+    pub(super) added: VecDeque<Held>,
+    /// Bytes of metrics that were added to the segment.
+    pub(super) added_bytes: usize,
 }
 
 /// The message around a resource or a scope.
@@ -93,6 +99,8 @@ const KEPT_SLOTS: usize = 1 << 10;
 impl Scratch {
     pub(super) fn clear(&mut self) {
         self.store.clear();
+        self.added.clear();
+        self.added_bytes = 0;
     }
 
     /// Gives back what only an unusual payload needs.
@@ -108,6 +116,15 @@ impl Scratch {
     #[inline]
     pub(super) fn draft(&mut self, level: Level) -> (&mut Draft, &mut Store) {
         (&mut self.drafts[level as usize], &mut self.store)
+    }
+
+    #[inline]
+    pub(super) const fn peek(&self, level: Level) -> &Draft {
+        &self.drafts[level as usize]
+    }
+
+    pub(super) fn peek_group(&self, level: Level) -> &Group {
+        &self.groups[usize::from(!matches!(level, Level::Resource))]
     }
 
     /// The message around the resource or the scope.

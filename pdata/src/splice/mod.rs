@@ -29,6 +29,7 @@ mod attributes;
 mod draft;
 mod editor;
 mod metrics;
+mod open;
 mod records;
 mod slot;
 mod store;
@@ -46,6 +47,7 @@ use bytes::Bytes;
 pub use attributes::AttributeEditor;
 pub use editor::{Editor, Target, kind};
 pub use metrics::{DataPoint, DataPointEditor, MetricEditor};
+pub use open::{Open, Part, ReadAttributes, Reading};
 pub use records::{
     LogRecordEditor, ResourceEditor, ScopeEditor, SpanEditor, SpanEventEditor, SpanLinkEditor,
 };

@@ -42,6 +42,17 @@ impl Table {
         self.changed
     }
 
+    /// Whether the attributes have been found, so that edits of them are here alone.
+    #[inline]
+    pub(super) const fn is_read(&self) -> bool {
+        self.read
+    }
+
+    /// The field that attributes have in the message.
+    pub(super) const fn number(&self) -> u32 {
+        self.number
+    }
+
     /// Finds the attributes of a message, unless that is done.
     #[inline]
     pub(super) fn read(&mut self, segment: &[u8], store: &Store, message: Held) {

@@ -98,6 +98,9 @@ impl<'w, E: Edits> Walk<'w, E> {
             Visit::Skip => self.kept += 1,
             Visit::Enter => {
                 self.children(level, message);
+                if matches!(level, Level::Scope) {
+                    self.added_metrics(message);
+                }
                 if self.dropped > before.1 && self.kept == before.0 {
                     visit = Visit::Drop;
                 }
@@ -255,6 +258,46 @@ impl<'w, E: Edits> Walk<'w, E> {
         } else {
             let (draft, store) = self.scratch.draft(Level::Metric);
             draft.close(self.segment, store);
+        }
+    }
+
+    /// Shows the metrics that were added to a scope, and puts them at its end.
+    fn added_metrics(&mut self, scope: Held) {
+        while let Some(metric) = self.scratch.added.pop_front() {
+            let node = Node {
+                number: CHILDREN,
+                start: metric.start,
+                body: metric.start,
+                end: metric.end,
+            };
+            let (draft, store) = self.scratch.draft(Level::Metric);
+            let mark = store.patches.len();
+            draft.open(node, Place::Arena, kind::Metric.attributes(), Some(mark));
+            let (mut editor, edits) = self.editor(kind::Metric);
+            let visit = edits.metric(&mut editor);
+            let before = (self.kept, self.dropped);
+            if visit == Visit::Enter {
+                self.data_points();
+            }
+            let emptied = self.dropped > before.1 && self.kept == before.0;
+            // Its points never were among those of the segment.
+            self.dropped = before.1;
+            if visit == Visit::Drop || emptied {
+                self.scratch.store.patches.truncate(mark);
+                continue;
+            }
+            self.kept = before.0 + 1;
+            let (draft, store) = self.scratch.draft(Level::Metric);
+            let body = draft.settled(self.segment, store);
+            let points = data_points(Metric::of(bytes(self.segment, &store.arena, body)));
+            self.added += points as isize;
+            let start = store.arena.len();
+            wire::put_head(&mut store.arena, CHILDREN, body.len());
+            store.copy(self.segment, body);
+            let new = store.since(start);
+            store
+                .patches
+                .push(Patch::replacement(scope.end, scope.end, new));
         }
     }
 

@@ -37,6 +37,13 @@ impl<'a> AnyValue<'a> {
         }
     }
 
+    /// The value that an `AnyValue` message is.
+    #[must_use]
+    #[inline]
+    pub fn of_bytes(bytes: &'a [u8]) -> Self {
+        View::of(bytes)
+    }
+
     fn read(field: &Field<'a>) -> Option<Self> {
         Some(match field.number {
             1 => Self::String(Text::new(field.bytes)),

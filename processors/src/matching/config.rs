@@ -13,30 +13,30 @@ use crate::literal::Literal;
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct MatchProperties {
     /// Whether texts are compared as they are (`strict`) or are regular expressions (`regexp`).
-    pub(super) match_type: Option<MatchType>,
+    pub(crate) match_type: Option<MatchType>,
     /// How the results of regular expressions are cached.
     #[schemars(extend("x-no-effect" = "patterns are matched in one pass without a cache; remove it"))]
-    pub(super) regexp: Option<RegexpOptions>,
+    pub(crate) regexp: Option<RegexpOptions>,
     /// Names of services, for spans.
-    pub(super) services: Vec<String>,
+    pub(crate) services: Vec<String>,
     /// Names of spans.
-    pub(super) span_names: Vec<String>,
+    pub(crate) span_names: Vec<String>,
     /// Kinds of spans, as `SPAN_KIND_SERVER`.
-    pub(super) span_kinds: Vec<String>,
+    pub(crate) span_kinds: Vec<String>,
     /// Bodies of log records, as text.
-    pub(super) log_bodies: Vec<String>,
+    pub(crate) log_bodies: Vec<String>,
     /// Severities of log records as their sources name them.
-    pub(super) log_severity_texts: Vec<String>,
+    pub(crate) log_severity_texts: Vec<String>,
     /// The severity that log records have at least.
-    pub(super) log_severity_number: Option<SeverityNumber>,
+    pub(crate) log_severity_number: Option<SeverityNumber>,
     /// Names of metrics.
-    pub(super) metric_names: Vec<String>,
+    pub(crate) metric_names: Vec<String>,
     /// Attributes of the record, all of which it must have; for spans and log records.
-    pub(super) attributes: Vec<AttributeMatch>,
+    pub(crate) attributes: Vec<AttributeMatch>,
     /// Attributes of the resource, all of which it must have.
-    pub(super) resources: Vec<AttributeMatch>,
+    pub(crate) resources: Vec<AttributeMatch>,
     /// Scopes, for spans and log records; all must match.
-    pub(super) libraries: Vec<Library>,
+    pub(crate) libraries: Vec<Library>,
 }
 
 /// How texts are compared.
@@ -62,31 +62,31 @@ pub(crate) struct RegexpOptions {
 /// The least severity of log records.
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct SeverityNumber {
+pub(crate) struct SeverityNumber {
     /// The least `SeverityNumber`: 1 is TRACE, 5 DEBUG, 9 INFO, 13 WARN, 17 ERROR, 21 FATAL.
-    pub(super) min: i32,
+    pub(crate) min: i32,
     /// Whether log records without a severity match.
-    pub(super) match_undefined: bool,
+    pub(crate) match_undefined: bool,
 }
 
 /// An attribute.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct AttributeMatch {
+pub(crate) struct AttributeMatch {
     /// Its key.
-    pub(super) key: String,
+    pub(crate) key: String,
     /// Its value, with `match_type: regexp` a pattern; any value where this is left out.
-    pub(super) value: Option<Literal>,
+    pub(crate) value: Option<Literal>,
 }
 
 /// A scope.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Library {
+pub(crate) struct Library {
     /// Its name.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// Its version; any version where this is left out.
-    pub(super) version: Option<String>,
+    pub(crate) version: Option<String>,
 }
 
 const KINDS: [&str; 5] = [
@@ -128,7 +128,7 @@ impl MatchProperties {
     }
 
     /// Checks that what stands at `path` can match records of a signal.
-    pub(super) fn check(&self, signal: Signal, path: &str) -> Result<(), BuildError> {
+    pub(crate) fn check(&self, signal: Signal, path: &str) -> Result<(), BuildError> {
         let uses = self.uses();
         let foreign = (uses.iter()).find(|(_, set, signals)| *set && !signals.contains(&signal));
         let usable = || {

@@ -12,11 +12,12 @@ use tidegate_component::BuildError;
 use tidegate_pdata::Signal;
 use tidegate_pdata::view::{Attributes, LogRecord, Metric, Resource, Scope, Span};
 
-pub(crate) use config::{MatchProperties, MatchType, RegexpOptions};
+pub(crate) use config::{
+    AttributeMatch, MatchProperties, MatchType, RegexpOptions, SeverityNumber,
+};
 pub(crate) use strings::Strings;
 
 use attributes::AttributeMatcher;
-use config::SeverityNumber;
 
 /// What is included and what of it is excluded.
 #[derive(Default)]
