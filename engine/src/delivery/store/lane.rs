@@ -42,7 +42,9 @@ impl Lane {
         let Some(store) = &self.entrance.store else {
             return Some(job);
         };
-        let stays = job.is_awaited() || job.share().is_some_and(Share::is_suspect);
+        // Where the order counts there is one that waits, and others must not go before it.
+        let in_turn = self.entrance.settings.ordered && !self.is_draining();
+        let stays = in_turn || job.is_awaited() || job.share().is_some_and(Share::is_suspect);
         if stays || !self.is_draining() && !store.is_crowded() {
             return Some(job);
         }

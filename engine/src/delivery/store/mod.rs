@@ -63,6 +63,8 @@ pub(super) struct Store {
     books: Arc<Books>,
     budget: Arc<Budget>,
     backlog: Mutex<Backlog>,
+    /// Whether no batch may overtake another: what former lives left goes before what is new.
+    ordered: bool,
     /// Read by records in flight, written by a suspect, which flies alone.
     runway: Arc<RwLock<()>>,
     /// What all signals of the exporter have in memory.
@@ -126,6 +128,7 @@ impl Store {
             books: Arc::clone(books),
             budget: Arc::clone(&around.budget),
             backlog: Mutex::default(),
+            ordered: around.defaults.ordered,
             runway: Arc::default(),
             resident: around.shared.value(Resident::default),
             batches: AtomicUsize::new(0),
@@ -196,10 +199,11 @@ impl Store {
         let size = job.size();
         let resident = self.resident();
         let mut backlog = self.backlog();
+        let behind = backlog.is_behind() || self.ordered && !self.is_replayed();
         let fits = self.is_at_rest() || peer_is_there && resident + size.bytes <= DIRECT;
         // A sender that waits for the delivery itself keeps its batch in memory: told to come
         // again, it would send what is on disk a second time.
-        if job.is_awaited() || fits && !backlog.is_behind() && !self.is_halted() {
+        if job.is_awaited() || fits && !behind && !self.is_halted() {
             drop(backlog);
             job.store(Share::new(self, position, size, (Duration::ZERO, 0)));
             return Some(job);
