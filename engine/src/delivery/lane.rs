@@ -316,7 +316,8 @@ impl Lane {
             let mut job = lane.handover.first();
             loop {
                 // The exporter's own panics are caught closer to it; this one would be ours.
-                let delivery = std::panic::AssertUnwindSafe(lane.deliver_in_turn(job)).catch_unwind();
+                let delivery =
+                    std::panic::AssertUnwindSafe(lane.deliver_in_turn(job)).catch_unwind();
                 if delivery.await.is_err() {
                     tracing::error!(exporter = %lane.name, "delivery panicked");
                 }
