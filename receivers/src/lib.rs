@@ -15,6 +15,7 @@ pub mod prometheus;
 mod repeated;
 mod scrape;
 mod servers;
+pub mod statsd;
 mod text;
 pub mod thrift;
 mod web;
@@ -30,5 +31,6 @@ pub static ALL: &[Entry<Box<dyn Receiver>>] = &[
     Entry::of::<nop::Config>(),
     Entry::of::<otlp::Config>(),
     Entry::of::<prometheus::Config>(),
+    Entry::of::<statsd::Config>(),
     Entry::of::<zipkin::Config>(),
 ];

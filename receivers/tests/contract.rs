@@ -5,7 +5,9 @@ use std::net::TcpStream;
 
 use tidegate_component::testing::Contract;
 use tidegate_pdata::{Signal, canonical_items};
-use tidegate_receivers::{ALL, file_log, host_metrics, jaeger, nop, otlp, prometheus, zipkin};
+use tidegate_receivers::{
+    ALL, file_log, host_metrics, jaeger, nop, otlp, prometheus, statsd, zipkin,
+};
 
 #[test]
 fn otlp_keeps_to_it() {
@@ -92,6 +94,22 @@ fn zipkin_keeps_to_it() {
             body.as_bytes(),
         );
         answer.is_some_and(|status| status == 202)
+    });
+}
+
+#[test]
+fn statsd_keeps_to_it() {
+    let full = [
+        "{endpoint: 'localhost:8125', transport: udp4, dialer: {timeout: 1s}, socket_permissions: '0622', socket_buffer_size: 1000, \
+         aggregation_interval: 70s, enable_metric_type: true, enable_simple_tags: true, enable_ip_only_aggregation: true, \
+         is_monotonic_counter: true, counter_type: float, timer_histogram_mapping: \
+         [{statsd_type: histogram, observer_type: histogram, histogram: {max_size: 50, explicit_buckets: [{matcher_pattern: a, buckets: [1, 2]}]}}, \
+         {statsd_type: timing, observer_type: summary, summary: {percentiles: [50]}}]}",
+        "{transport: unixgram}",
+    ];
+    let contract = Contract::<statsd::Config>::new("{}", &full);
+    contract.receiver("endpoint: 127.0.0.1:0", |address| {
+        format!("{{endpoint: '{address}', transport: tcp}}")
     });
 }
 
