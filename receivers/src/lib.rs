@@ -9,6 +9,7 @@ pub mod host_metrics;
 pub mod hostile;
 pub mod jaeger;
 pub mod nop;
+mod offering;
 mod operators;
 pub mod otlp;
 pub mod prometheus;
@@ -16,6 +17,7 @@ mod repeated;
 mod scrape;
 mod servers;
 pub mod statsd;
+pub mod syslog;
 mod text;
 pub mod thrift;
 mod web;
@@ -32,5 +34,6 @@ pub static ALL: &[Entry<Box<dyn Receiver>>] = &[
     Entry::of::<otlp::Config>(),
     Entry::of::<prometheus::Config>(),
     Entry::of::<statsd::Config>(),
+    Entry::of::<syslog::Config>(),
     Entry::of::<zipkin::Config>(),
 ];

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use tidegate_component::testing::Contract;
 use tidegate_pdata::{Signal, canonical_items};
 use tidegate_receivers::{
-    ALL, file_log, host_metrics, jaeger, nop, otlp, prometheus, statsd, zipkin,
+    ALL, file_log, host_metrics, jaeger, nop, otlp, prometheus, statsd, syslog, zipkin,
 };
 
 #[test]
@@ -110,6 +110,25 @@ fn statsd_keeps_to_it() {
     let contract = Contract::<statsd::Config>::new("{}", &full);
     contract.receiver("endpoint: 127.0.0.1:0", |address| {
         format!("{{endpoint: '{address}', transport: tcp}}")
+    });
+}
+
+#[test]
+fn syslog_keeps_to_it() {
+    let full = [
+        "{tcp: {listen_address: 'localhost:514', tls: {cert_file: a, key_file: b}, max_log_size: 2MiB, max_buffer_size: 1MiB, add_attributes: true, \
+         one_log_per_packet: true, encoding: nop, preserve_leading_whitespaces: true, preserve_trailing_whitespaces: true, max_connections: 5, \
+         connection_idle_timeout: 1m}, protocol: rfc3164, location: UTC, allow_skip_pri_header: true, on_error: drop, \
+         operators: [{type: noop}], attributes: {a: b}, resource: {c: d}, retry_on_failure: {enabled: false}, storage: file_storage}",
+        "{tcp: {listen_address: 'localhost:514'}, protocol: rfc5424, enable_octet_counting: true, max_octets: 100}",
+        "{tcp: {listen_address: 'localhost:514'}, protocol: rfc5424, non_transparent_framing_trailer: LF}",
+        "{udp: {listen_address: 'localhost:514', add_attributes: true, one_log_per_packet: true, encoding: utf-8, multiline: {line_end_pattern: a}, \
+         preserve_leading_whitespaces: true, preserve_trailing_whitespaces: true, async: {readers: 1, processors: 2, max_queue_length: 3}}, protocol: rfc3164}",
+    ];
+    let minimal = "{tcp: {listen_address: '127.0.0.1:0'}, protocol: rfc3164}";
+    let contract = Contract::<syslog::Config>::new(minimal, &full);
+    contract.receiver(minimal, |address| {
+        format!("{{tcp: {{listen_address: '{address}'}}, protocol: rfc5424}}")
     });
 }
 
