@@ -16,6 +16,31 @@ pub struct DeliveryDefaults {
     pub queue: bool,
     /// `retry_on_failure.enabled`.
     pub retry: bool,
+    /// What the other keys of `retry_on_failure` are where the section is not written.
+    pub pace: Pace,
+    /// Whether batches are delivered one at a time, in the order in which they came: what has to
+    /// be tried again holds up what came after it.
+    pub ordered: bool,
+}
+
+/// How fast a failed attempt is repeated, in milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// `initial_interval`.
+    pub initial_ms: u64,
+    /// `max_interval`.
+    pub longest_ms: u64,
+    /// `max_elapsed_time`.
+    pub total_ms: u64,
+}
+
+impl Pace {
+    /// That of most exporters: from 5 s to 30 s, for 5 minutes.
+    pub const USUAL: Self = Self {
+        initial_ms: 5_000,
+        longest_ms: 30_000,
+        total_ms: 300_000,
+    };
 }
 
 impl DeliveryDefaults {
@@ -24,18 +49,24 @@ impl DeliveryDefaults {
         timeout_ms: 5_000,
         queue: true,
         retry: true,
+        pace: Pace::USUAL,
+        ordered: false,
     };
     /// As the Collector's `otlp_http` exporter: 30 s, queue and retry on.
     pub const HTTP: Self = Self {
         timeout_ms: 30_000,
         queue: true,
         retry: true,
+        pace: Pace::USUAL,
+        ordered: false,
     };
     /// No limit on an attempt, queue and retry on: for ends that bound themselves.
     pub const UNTIMED: Self = Self {
         timeout_ms: 0,
         queue: true,
         retry: true,
+        pace: Pace::USUAL,
+        ordered: false,
     };
 }
 
@@ -201,11 +232,24 @@ impl Default for Retry {
     fn default() -> Self {
         Self {
             enabled: None,
-            initial_interval: Duration::from_secs(5),
+            initial_interval: Duration::from_millis(Pace::USUAL.initial_ms),
             randomization_factor: 0.5,
             multiplier: 1.5,
-            max_interval: Duration::from_secs(30),
-            max_elapsed_time: Duration::from_secs(300),
+            max_interval: Duration::from_millis(Pace::USUAL.longest_ms),
+            max_elapsed_time: Duration::from_millis(Pace::USUAL.total_ms),
+        }
+    }
+}
+
+impl Retry {
+    /// What holds where nothing is written and an exporter has a pace of its own.
+    #[must_use]
+    pub fn at(pace: Pace) -> Self {
+        Self {
+            initial_interval: Duration::from_millis(pace.initial_ms),
+            max_interval: Duration::from_millis(pace.longest_ms),
+            max_elapsed_time: Duration::from_millis(pace.total_ms),
+            ..Self::default()
         }
     }
 }

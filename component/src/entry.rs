@@ -61,6 +61,10 @@ pub trait ComponentConfig: DeserializeOwned + JsonSchema + Send + Sync + 'static
     /// carries receipts and gives back early what it cannot deliver.
     const AWAITS: bool = false;
 
+    /// For an exporter some of whose own keys speak of its queue or its attempts: writes what they
+    /// say into the keys of its delivery.
+    fn shape_delivery(&self, _keys: &mut Delivery) {}
+
     /// Builds one instance. Checks everything, opens nothing.
     ///
     /// A processor is built once per pipeline and worker, everything else once.
@@ -79,6 +83,8 @@ pub trait Factory<T>: Send + Sync {
     fn build(&self, cx: &BuildContext) -> Result<T, BuildError>;
     /// Socket addresses that the component will listen on, each after the key that names it.
     fn listens(&self) -> Vec<(String, String)>;
+    /// Writes what own keys say of a delivery into the keys of that.
+    fn shape_delivery(&self, _keys: &mut Delivery) {}
 }
 
 impl<C: ComponentConfig> Factory<C::Builds> for C {
@@ -88,6 +94,10 @@ impl<C: ComponentConfig> Factory<C::Builds> for C {
 
     fn listens(&self) -> Vec<(String, String)> {
         ComponentConfig::listens(self)
+    }
+
+    fn shape_delivery(&self, keys: &mut Delivery) {
+        ComponentConfig::shape_delivery(self, keys);
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod failover;
 pub mod forward;
+pub mod otlpjson;
 
 use tidegate_component::{Connector, Entry};
 
@@ -9,4 +10,5 @@ use tidegate_component::{Connector, Entry};
 pub static ALL: &[Entry<Box<dyn Connector>>] = &[
     Entry::of::<failover::Config>(),
     Entry::of::<forward::Config>(),
+    Entry::of::<otlpjson::Config>(),
 ];

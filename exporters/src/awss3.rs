@@ -224,6 +224,7 @@ impl ComponentConfig for Config {
         timeout_ms: 5_000,
         queue: false,
         retry: true,
+        ..DeliveryDefaults::UNTIMED
     });
 
     fn build(&self, cx: &BuildContext) -> Result<AnyExporter, BuildError> {

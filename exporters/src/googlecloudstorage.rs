@@ -78,6 +78,7 @@ impl ComponentConfig for Config {
         timeout_ms: 30_000,
         queue: false,
         retry: true,
+        ..DeliveryDefaults::UNTIMED
     });
 
     fn build(&self, cx: &BuildContext) -> Result<AnyExporter, BuildError> {

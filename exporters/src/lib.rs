@@ -11,6 +11,7 @@ mod otlp;
 pub mod otlp_grpc;
 pub mod otlp_http;
 pub mod prometheus;
+pub mod prometheus_remote_write;
 
 use tidegate_component::{AnyExporter, Entry};
 
@@ -26,4 +27,5 @@ pub static ALL: &[Entry<AnyExporter>] = &[
     Entry::of::<otlp_grpc::Config>(),
     Entry::of::<otlp_http::Config>(),
     Entry::of::<prometheus::Config>(),
+    Entry::of::<prometheus_remote_write::Config>(),
 ];

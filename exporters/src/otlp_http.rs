@@ -22,6 +22,7 @@ use tidegate_transport::client::{
 use tidegate_transport::grpc::Status;
 
 use crate::otlp::{MalformedAnswer, delivered, delivered_json};
+pub(crate) use config::url;
 pub use config::{Config, Encoding, Keys};
 
 /// The most that is read of an answer, as the Collector reads.
@@ -217,7 +218,7 @@ impl Peer<'_> {
 }
 
 /// The message of a `google.rpc.Status` in an answer, or its text where that is short.
-fn said(answer: &Answer) -> Option<String> {
+pub(crate) fn said(answer: &Answer) -> Option<String> {
     #[derive(Deserialize)]
     struct JsonStatus {
         message: String,

@@ -9,7 +9,7 @@ use peer::Peer;
 use tidegate_component::testing::Contract;
 use tidegate_exporters::{
     ALL, awss3, debug, file, googlecloudstorage, jaeger, nop, object_storage, otlp_grpc, otlp_http,
-    prometheus,
+    prometheus, prometheus_remote_write,
 };
 
 /// Every key of a gRPC client.
@@ -160,6 +160,54 @@ fn prometheus_keeps_to_it() {
     let contract = Contract::<prometheus::Config>::new(minimal, &full);
     contract.exporter(minimal);
     contract.exporter(PROMETHEUS);
+}
+
+/// Every key of `prometheus_remote_write` but for those of an HTTP client.
+const REMOTE_WRITE: &str = "
+endpoint: http://localhost:1/api/v1/write
+http:
+namespace: shop
+external_labels: {region: eu}
+remote_write_queue: {enabled: true, queue_size: 10, num_consumers: 2}
+max_batch_request_parallelism: 3
+max_batch_size_bytes: 1000
+resource_to_telemetry_conversion: {enabled: true, exclude_service_attributes: true}
+target_info: {enabled: false}
+disable_scope_info: true
+add_metric_suffixes: false
+translation_strategy: NoUTF8EscapingWithSuffixes
+send_metadata: true
+protobuf_message: io.prometheus.write.v2.Request
+wal: {directory: a, buffer_size: 100, truncate_frequency: 45s, lag_record_frequency: 15s}
+proxy_url: http://localhost:1
+tls: {insecure: true}
+read_buffer_size: 1
+write_buffer_size: 1
+headers: {x-tenant: a}
+auth:
+compression: snappy
+compression_params: {level: 0}
+max_idle_conns: 1
+max_idle_conns_per_host: 1
+max_conns_per_host: 1
+idle_conn_timeout: 1s
+disable_keep_alives: true
+http2_read_idle_timeout: 1s
+http2_ping_timeout: 1s
+cookies: {enabled: true}
+force_attempt_http2: false
+middlewares: []
+";
+
+#[test]
+fn prometheus_remote_write_keeps_to_it() {
+    let minimal = "endpoint: http://localhost:1/api/v1/write";
+    let full = [REMOTE_WRITE];
+    let contract = Contract::<prometheus_remote_write::Config>::new(minimal, &full);
+    contract.exporter(minimal);
+    let second =
+        "{endpoint: 'http://localhost:1', protobuf_message: io.prometheus.write.v2.Request}";
+    contract.exporter(second);
 }
 
 const LAKE: &str = "

@@ -8,6 +8,7 @@ pub mod file_storage;
 pub mod headers_setter;
 pub mod health_check;
 pub mod healthcheckv2;
+pub mod pprof;
 pub mod zpages;
 
 use std::sync::Arc;
@@ -23,5 +24,6 @@ pub static ALL: &[Entry<Arc<dyn Extension>>] = &[
     Entry::of::<headers_setter::Config>(),
     Entry::of::<health_check::Config>(),
     Entry::of::<healthcheckv2::Config>(),
+    Entry::of::<pprof::Config>(),
     Entry::of::<zpages::Config>(),
 ];

@@ -3,7 +3,7 @@
 use tidegate_component::testing::Contract;
 use tidegate_extensions::{
     ALL, admin, basicauth, bearertokenauth, file_storage, headers_setter, health_check,
-    healthcheckv2, zpages,
+    healthcheckv2, pprof, zpages,
 };
 
 #[test]
@@ -69,6 +69,13 @@ headers:
 ";
     let minimal = "headers: [{key: X-A, value: a}]";
     Contract::<headers_setter::Config>::new(minimal, &[full]).authenticator();
+}
+
+#[test]
+fn pprof_keeps_to_it() {
+    let full = "{endpoint: 'localhost:1777', dialer: {timeout: 1s}, block_profile_fraction: 3, mutex_profile_fraction: 5, save_to_file: a}";
+    Contract::<pprof::Config>::new("{}", &[full])
+        .extension(|address| format!("endpoint: '{address}'"));
 }
 
 #[test]

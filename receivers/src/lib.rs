@@ -10,12 +10,15 @@ pub mod hostile;
 pub mod jaeger;
 pub mod kubelet_stats;
 pub mod nop;
+mod offering;
 mod operators;
 pub mod otlp;
 pub mod prometheus;
 mod repeated;
 mod scrape;
 mod servers;
+pub mod statsd;
+pub mod syslog;
 mod text;
 pub mod thrift;
 mod web;
@@ -32,5 +35,7 @@ pub static ALL: &[Entry<Box<dyn Receiver>>] = &[
     Entry::of::<nop::Config>(),
     Entry::of::<otlp::Config>(),
     Entry::of::<prometheus::Config>(),
+    Entry::of::<statsd::Config>(),
+    Entry::of::<syslog::Config>(),
     Entry::of::<zipkin::Config>(),
 ];

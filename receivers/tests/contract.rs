@@ -6,7 +6,8 @@ use std::net::TcpStream;
 use tidegate_component::testing::Contract;
 use tidegate_pdata::{Signal, canonical_items};
 use tidegate_receivers::{
-    ALL, file_log, host_metrics, jaeger, kubelet_stats, nop, otlp, prometheus, zipkin,
+    ALL, file_log, host_metrics, jaeger, kubelet_stats, nop, otlp, prometheus, statsd, syslog,
+    zipkin,
 };
 
 #[test]
@@ -94,6 +95,41 @@ fn zipkin_keeps_to_it() {
             body.as_bytes(),
         );
         answer.is_some_and(|status| status == 202)
+    });
+}
+
+#[test]
+fn statsd_keeps_to_it() {
+    let full = [
+        "{endpoint: 'localhost:8125', transport: udp4, dialer: {timeout: 1s}, socket_permissions: '0622', socket_buffer_size: 1000, \
+         aggregation_interval: 70s, enable_metric_type: true, enable_simple_tags: true, enable_ip_only_aggregation: true, \
+         is_monotonic_counter: true, counter_type: float, timer_histogram_mapping: \
+         [{statsd_type: histogram, observer_type: histogram, histogram: {max_size: 50, explicit_buckets: [{matcher_pattern: a, buckets: [1, 2]}]}}, \
+         {statsd_type: timing, observer_type: summary, summary: {percentiles: [50]}}]}",
+        "{transport: unixgram}",
+    ];
+    let contract = Contract::<statsd::Config>::new("{}", &full);
+    contract.receiver("endpoint: 127.0.0.1:0", |address| {
+        format!("{{endpoint: '{address}', transport: tcp}}")
+    });
+}
+
+#[test]
+fn syslog_keeps_to_it() {
+    let full = [
+        "{tcp: {listen_address: 'localhost:514', tls: {cert_file: a, key_file: b}, max_log_size: 2MiB, max_buffer_size: 1MiB, add_attributes: true, \
+         one_log_per_packet: true, encoding: nop, preserve_leading_whitespaces: true, preserve_trailing_whitespaces: true, max_connections: 5, \
+         connection_idle_timeout: 1m}, protocol: rfc3164, location: UTC, allow_skip_pri_header: true, on_error: drop, \
+         operators: [{type: noop}], attributes: {a: b}, resource: {c: d}, retry_on_failure: {enabled: false}, storage: file_storage}",
+        "{tcp: {listen_address: 'localhost:514'}, protocol: rfc5424, enable_octet_counting: true, max_octets: 100}",
+        "{tcp: {listen_address: 'localhost:514'}, protocol: rfc5424, non_transparent_framing_trailer: LF}",
+        "{udp: {listen_address: 'localhost:514', add_attributes: true, one_log_per_packet: true, encoding: utf-8, multiline: {line_end_pattern: a}, \
+         preserve_leading_whitespaces: true, preserve_trailing_whitespaces: true, async: {readers: 1, processors: 2, max_queue_length: 3}}, protocol: rfc3164}",
+    ];
+    let minimal = "{tcp: {listen_address: '127.0.0.1:0'}, protocol: rfc3164}";
+    let contract = Contract::<syslog::Config>::new(minimal, &full);
+    contract.receiver(minimal, |address| {
+        format!("{{tcp: {{listen_address: '{address}'}}, protocol: rfc5424}}")
     });
 }
 

@@ -29,6 +29,19 @@ const MAKE_WAY: Duration = Duration::from_secs(30);
 const LONG_ALONE: Duration = Duration::from_secs(10);
 
 impl Lane {
+    /// Delivers a batch; where the order counts, what of it has to wait holds up what comes after.
+    pub(super) async fn deliver_in_turn(&self, job: Job) {
+        self.deliver(job).await;
+        if !self.entrance.settings.ordered {
+            return;
+        }
+        while let Some(due) = self.waiting.next_due().await {
+            for job in due {
+                self.deliver(job).await;
+            }
+        }
+    }
+
     /// Tries a batch and ends it, lets it wait, or takes it apart.
     pub(super) async fn deliver(&self, mut job: Job) {
         // Its sender sends it again, so that one more attempt would only make a duplicate.

@@ -95,14 +95,16 @@ impl Lane {
                 self.tasks.spawn(self.tasks.home(), reader.run());
             }
         }
-        self.spawn(self.tasks.home(), |lane| async move {
-            loop {
-                lane.waiting.due().await;
-                for job in lane.waiting.take_due(Instant::now()) {
-                    lane.submit_again(job);
+        if !self.entrance.settings.ordered {
+            self.spawn(self.tasks.home(), |lane| async move {
+                loop {
+                    lane.waiting.due().await;
+                    for job in lane.waiting.take_due(Instant::now()) {
+                        lane.submit_again(job);
+                    }
                 }
-            }
-        });
+            });
+        }
         if self.entrance.collector.is_some() {
             self.spawn(self.tasks.home(), |lane| async move {
                 if let Some(collector) = &lane.entrance.collector {
@@ -157,6 +159,10 @@ impl Lane {
         if let Some(store) = &self.entrance.store {
             store.call();
         }
+        if self.entrance.settings.ordered {
+            // Its only consumer has in hand what waits.
+            return;
+        }
         for job in self.waiting.take_held_by_breaker() {
             self.submit_again(job);
         }
@@ -189,8 +195,12 @@ impl Lane {
         if let Some(collector) = &self.entrance.collector {
             collector.hurry();
         }
-        for job in self.waiting.take_all() {
-            self.submit_again(job);
+        if self.entrance.settings.ordered {
+            self.waiting.hurry(Instant::now());
+        } else {
+            for job in self.waiting.take_all() {
+                self.submit_again(job);
+            }
         }
         if let Some(store) = &self.entrance.store {
             self.drain_store(store, deadline).await;
@@ -311,7 +321,8 @@ impl Lane {
             let mut job = lane.handover.first();
             loop {
                 // The exporter's own panics are caught closer to it; this one would be ours.
-                let delivery = std::panic::AssertUnwindSafe(lane.deliver(job)).catch_unwind();
+                let delivery =
+                    std::panic::AssertUnwindSafe(lane.deliver_in_turn(job)).catch_unwind();
                 if delivery.await.is_err() {
                     tracing::error!(exporter = %lane.name, "delivery panicked");
                 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tidegate_component::BuildError;
 use tidegate_component::delivery::{
-    Delivery as Keys, DeliveryDefaults, OnOverflow, QueueBatch, Retry, SendingQueue, Sizer,
+    Delivery as Keys, DeliveryDefaults, OnOverflow, Pace, QueueBatch, Retry, SendingQueue, Sizer,
 };
 
 use super::backoff::Backoff;
@@ -45,6 +45,8 @@ pub(super) struct Settings {
     /// Whether retries are asked for, so that they are made though a batch could go elsewhere.
     pub(super) insists: bool,
     pub(super) batch: Option<Batching>,
+    /// Whether no batch overtakes another.
+    pub(super) ordered: bool,
 }
 
 /// `sending_queue.batch`.
@@ -77,7 +79,11 @@ impl Settings {
             .unwrap_or(defaults.queue || written.is_some());
         let queue = written.unwrap_or_default();
         let insists = keys.retry_on_failure.is_some();
-        let retry = retry(keys.retry_on_failure.clone(), defaults.retry, &mut errors);
+        let retry = retry(
+            keys.retry_on_failure.clone(),
+            (defaults.retry, defaults.pace),
+            &mut errors,
+        );
         let mut settings = Self {
             timeout: keys.attempt_timeout(defaults),
             consumers: UNQUEUED_CONSUMERS,
@@ -89,9 +95,13 @@ impl Settings {
             retry,
             insists,
             batch: None,
+            ordered: defaults.ordered,
         };
         if enabled {
             settings.queue(&queue, alone, &mut errors);
+        }
+        if settings.ordered {
+            settings.consumers = 1;
         }
         if errors.is_empty() {
             Ok(settings)
@@ -139,12 +149,16 @@ impl Settings {
     }
 }
 
-fn retry(written: Option<Retry>, default: bool, errors: &mut Vec<BuildError>) -> Option<Backoff> {
+fn retry(
+    written: Option<Retry>,
+    (default, pace): (bool, Pace),
+    errors: &mut Vec<BuildError>,
+) -> Option<Backoff> {
     let enabled = written
         .as_ref()
         .and_then(|retry| retry.enabled)
         .unwrap_or(default || written.is_some());
-    let retry = written.unwrap_or_default();
+    let retry = written.unwrap_or_else(|| Retry::at(pace));
     if !enabled {
         return None;
     }

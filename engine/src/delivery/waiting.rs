@@ -83,14 +83,45 @@ impl Waiting {
     pub(super) fn take_all(&self) -> Vec<Job> {
         let mut inner = self.lock();
         let all = std::mem::take(&mut inner.due);
-        inner.forget(all)
+        let all = inner.forget(all);
+        drop(inner);
+        self.nearer.notify_one();
+        all
+    }
+
+    /// Has everything be due at once.
+    pub(super) fn hurry(&self, now: Instant) {
+        let mut inner = self.lock();
+        let inner_now = &mut *inner;
+        let all = std::mem::take(&mut inner_now.due);
+        for ((_, key), job) in all {
+            inner_now.age.insert(key, now);
+            inner_now.due.insert((now, key), job);
+        }
+        drop(inner);
+        self.nearer.notify_one();
+    }
+
+    /// Waits until something is due and takes that; none once nothing waits.
+    pub(super) async fn next_due(&self) -> Option<Vec<Job>> {
+        loop {
+            let nearer = self.nearer.notified();
+            let first = self.lock().due.first_key_value().map(|((at, _), _)| *at);
+            tokio::select! {
+                () = tokio::time::sleep_until(first?) => return Some(self.take_due(Instant::now())),
+                () = nearer => {}
+            }
+        }
     }
 
     /// Takes the batch that was put into the queue first.
     pub(super) fn take_oldest(&self) -> Option<Job> {
         let mut inner = self.lock();
         let (key, due) = inner.age.pop_first()?;
-        inner.due.remove(&(due, key)).map(|(_, job)| job)
+        let taken = inner.due.remove(&(due, key)).map(|(_, job)| job);
+        drop(inner);
+        self.nearer.notify_one();
+        taken
     }
 
     /// Waits until something is due.

@@ -99,9 +99,11 @@ impl<'a> Reader<'a> {
             }
         };
         self.found.extend(own.under(&path(kind, id, "")));
+        let (factory, mut keys) = (factory?, keys?);
+        factory.shape_delivery(&mut keys);
         Some(ExporterPart {
-            factory: Arc::from(factory?),
-            keys: keys?,
+            factory: Arc::from(factory),
+            keys,
             defaults: entry.delivery.unwrap_or(DeliveryDefaults::UNTIMED),
         })
     }

@@ -38,6 +38,7 @@ const DELIVERY: DeliveryDefaults = DeliveryDefaults {
     timeout_ms: 0,
     queue: false,
     retry: true,
+    ..DeliveryDefaults::UNTIMED
 };
 
 impl ComponentConfig for Config {

@@ -50,6 +50,7 @@ impl ComponentConfig for Config {
         timeout_ms: 60_000,
         queue: true,
         retry: true,
+        ..DeliveryDefaults::UNTIMED
     });
 
     fn build(&self, cx: &BuildContext) -> Result<AnyExporter, BuildError> {

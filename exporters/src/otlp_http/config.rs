@@ -91,7 +91,7 @@ impl Config {
     }
 }
 
-fn url(key: &str, text: &str) -> Result<Uri, BuildError> {
+pub(crate) fn url(key: &str, text: &str) -> Result<Uri, BuildError> {
     let wrong = |fault: String| {
         let bare = text.split_once("://").map_or(text, |(_, rest)| rest);
         BuildError::at(key, fault).remedy(format!("write `http://{bare}` or `https://{bare}`"))

@@ -27,6 +27,18 @@ pub enum TranslationStrategy {
     NoTranslation,
 }
 
+impl TranslationStrategy {
+    /// Whether names end in their unit and type, and whether they stay as they are else.
+    pub(crate) const fn flags(self) -> (bool, bool) {
+        match self {
+            Self::UnderscoreEscapingWithSuffixes => (true, false),
+            Self::UnderscoreEscapingWithoutSuffixes => (false, false),
+            Self::NoUtf8EscapingWithSuffixes => (true, true),
+            Self::NoTranslation => (false, true),
+        }
+    }
+}
+
 /// `resource_to_telemetry_conversion`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -35,6 +47,16 @@ pub struct ResourceConversion {
     pub enabled: bool,
     /// Leaves those out that `job` and `instance` are made of.
     pub exclude_service_attributes: bool,
+}
+
+impl ResourceConversion {
+    pub(crate) const fn labels(&self) -> ResourceLabels {
+        match (self.enabled, self.exclude_service_attributes) {
+            (false, _) => ResourceLabels::None,
+            (true, true) => ResourceLabels::Others,
+            (true, false) => ResourceLabels::All,
+        }
+    }
 }
 
 /// The keys beside those of the server.
@@ -95,15 +117,8 @@ layered! {
 impl Keys {
     /// What the store is told.
     pub(super) fn settings(&self) -> Result<Settings, BuildError> {
-        use TranslationStrategy::{
-            NoTranslation, NoUtf8EscapingWithSuffixes, UnderscoreEscapingWithSuffixes,
-            UnderscoreEscapingWithoutSuffixes,
-        };
         let (suffixes, utf8) = match self.translation_strategy {
-            Some(UnderscoreEscapingWithSuffixes) => (true, false),
-            Some(UnderscoreEscapingWithoutSuffixes) => (false, false),
-            Some(NoUtf8EscapingWithSuffixes) => (true, true),
-            Some(NoTranslation) => (false, true),
+            Some(strategy) => strategy.flags(),
             None => (self.add_metric_suffixes, false),
         };
         for name in self.const_labels.keys() {
@@ -122,11 +137,7 @@ impl Keys {
                 namespace: self.namespace.clone(),
             },
             constant_labels: self.const_labels.clone().into_iter().collect(),
-            resource_labels: match (conversion.enabled, conversion.exclude_service_attributes) {
-                (false, _) => ResourceLabels::None,
-                (true, true) => ResourceLabels::Others,
-                (true, false) => ResourceLabels::All,
-            },
+            resource_labels: conversion.labels(),
             scope_labels: !self.without_scope_info,
             expiration: (expiration > 0).then_some(expiration),
             max_series: match self.max_series {

@@ -7,20 +7,20 @@
 mod aliases;
 mod config;
 mod endpoint;
-mod exposition;
+pub(crate) mod exposition;
 mod family;
 mod ingest;
 mod interner;
 mod labels;
 mod meters;
-mod naming;
+pub(crate) mod naming;
 mod number;
-mod origin;
-mod rejection;
+pub(crate) mod origin;
+pub(crate) mod rejection;
 mod series;
 mod store;
 mod stream;
-mod value;
+pub(crate) mod value;
 
 #[cfg(test)]
 mod tests;

@@ -9,13 +9,13 @@ use super::labels::LabelSet;
 use super::naming::Namer;
 use super::series::Series;
 
-const NAME: &[u8] = b"service.name";
-const NAMESPACE: &[u8] = b"service.namespace";
-const INSTANCE: &[u8] = b"service.instance.id";
+pub(crate) const NAME: &[u8] = b"service.name";
+pub(crate) const NAMESPACE: &[u8] = b"service.namespace";
+pub(crate) const INSTANCE: &[u8] = b"service.instance.id";
 
 /// Which attributes of a resource every series of it carries as labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ResourceLabels {
+pub(crate) enum ResourceLabels {
     /// None but `job` and `instance`.
     None,
     /// All but those that `job` and `instance` are made of.
@@ -28,13 +28,13 @@ pub(super) enum ResourceLabels {
 ///
 /// Resources that give the same are one: a restarted process goes on with the series of the one before.
 #[derive(Debug)]
-pub(super) struct Origin {
+pub(crate) struct Origin {
     /// What it gives, in one piece.
     pub(super) key: Box<[u8]>,
-    pub(super) job: Option<String>,
-    pub(super) instance: Option<String>,
+    pub(crate) job: Option<String>,
+    pub(crate) instance: Option<String>,
     /// Attributes that become labels: keys and values.
-    pub(super) attributes: Vec<(String, String)>,
+    pub(crate) attributes: Vec<(String, String)>,
 }
 
 /// A resource as it came.
@@ -59,7 +59,7 @@ pub(super) struct Target {
 }
 
 impl Origin {
-    pub(super) fn of(resource: Resource<'_>, labels: ResourceLabels) -> Self {
+    pub(crate) fn of(resource: Resource<'_>, labels: ResourceLabels) -> Self {
         let attributes = resource.attributes();
         let text = |key: &[u8]| attributes.get(key).map(text);
         let job = text(NAME).map(|name| match text(NAMESPACE) {
@@ -144,7 +144,7 @@ impl Target {
 }
 
 /// A value as the text of a label.
-pub(super) fn text(value: AnyValue<'_>) -> String {
+pub(crate) fn text(value: AnyValue<'_>) -> String {
     let mut text = String::new();
     // Writing into a string does not fail.
     let _ = value.write_text(&mut text);

@@ -7,7 +7,7 @@ use tidegate_component::metrics::{Counter, Metrics};
 
 /// Why a data point cannot be shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Rejection {
+pub(crate) enum Rejection {
     /// A sum or a histogram that says neither delta nor cumulative.
     Temporality,
     /// A delta sum that may fall: it has no running total.
@@ -33,7 +33,7 @@ pub(super) enum Rejection {
 }
 
 impl Rejection {
-    const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Temporality,
         Self::FallingDelta,
         Self::TypeConflict,
@@ -48,7 +48,7 @@ impl Rejection {
     ];
 
     /// Its name in metrics.
-    const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Temporality => "temporality",
             Self::FallingDelta => "non_monotonic_delta",
@@ -65,7 +65,7 @@ impl Rejection {
     }
 
     /// What is wrong, for people.
-    pub(super) const fn message(self) -> &'static str {
+    pub(crate) const fn message(self) -> &'static str {
         match self {
             Self::Temporality => "the temporality is neither delta nor cumulative",
             Self::FallingDelta => "a delta sum that is not monotonic has no running total",

@@ -146,6 +146,16 @@ impl Fields {
         }
     }
 
+    /// Writes a number, 0 too: of a oneof.
+    pub fn any_uint(&mut self, number: u32, value: u64) {
+        put_uint(&mut self.out, number, value);
+    }
+
+    /// Writes text, empty too: of a list.
+    pub fn any_string(&mut self, number: u32, text: &str) {
+        put_bytes(&mut self.out, number, text.as_bytes());
+    }
+
     /// Writes what the schema calls `sint32`, unless it is 0.
     pub fn zigzag(&mut self, number: u32, value: i32) {
         self.uint(number, u64::from(((value << 1) ^ (value >> 31)) as u32));

@@ -7,13 +7,12 @@ use serde::Deserialize;
 use tidegate_component::{
     BuildContext, BuildError, ComponentConfig, ComponentId, Receiver, pattern,
 };
-use tidegate_document::Duration;
 use tidegate_pdata::Signals;
 
-use super::deliver::Retry;
 use super::header::Header;
 use super::{FileLog, Parts};
 use crate::files::{FilesKeys, StartAt};
+use crate::offering::RetryKeys;
 use crate::operators::{Chain, OperatorConfig, Stamps, Value};
 
 /// The keys beside those of the files.
@@ -32,31 +31,6 @@ pub(crate) struct Keys {
     retry_on_failure: RetryKeys,
     /// Reads attributes off the beginning of each file; needs `start_at: beginning`.
     header: Option<HeaderKeys>,
-}
-
-/// `retry_on_failure`.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-struct RetryKeys {
-    /// Whether it is; what is refused is lost, and counted as that, if this is off.
-    enabled: bool,
-    /// How long is waited after the first refusal, or longer where the pipelines say so.
-    initial_interval: Duration,
-    /// How long is waited at most.
-    max_interval: Duration,
-    /// How long it is tried; 0 is for ever, as the file waits too.
-    max_elapsed_time: Duration,
-}
-
-impl Default for RetryKeys {
-    fn default() -> Self {
-        Self {
-            enabled: true,
-            initial_interval: Duration::from_secs(1),
-            max_interval: Duration::from_secs(30),
-            max_elapsed_time: Duration::default(),
-        }
-    }
 }
 
 /// `header`.
@@ -88,7 +62,6 @@ impl Config {
         // Built here once to see that they can be, and again when the receiver starts.
         let chain = Chain::build(&own.operators, "operators", cx)?;
         let storage = own.storage.as_ref();
-        let retry = &own.retry_on_failure;
         Ok(FileLog::new(Parts {
             settings,
             chain,
@@ -97,15 +70,7 @@ impl Config {
             storage: storage
                 .map(|id| cx.storages.named(id, "storage"))
                 .transpose()?,
-            retry: Retry {
-                enabled: retry.enabled,
-                initial: retry.initial_interval.into(),
-                most: retry.max_interval.into(),
-                elapsed: (!retry.max_elapsed_time.is_zero()).then(|| retry.max_elapsed_time.into()),
-                exhausted: cx.loss("retry_exhausted"),
-                off: cx.loss("retry_off"),
-                rejected: cx.loss("rejected"),
-            },
+            retry: own.retry_on_failure.retry(cx),
             metrics: cx.metrics.clone(),
         }))
     }

@@ -6,7 +6,6 @@
 //! and the files wait.
 
 mod config;
-mod deliver;
 mod header;
 mod lane;
 #[cfg(test)]
@@ -18,15 +17,15 @@ use std::time::Duration;
 
 use tidegate_component::metrics::Metrics;
 use tidegate_component::{Intake, Receiver, ReceiverContext, StartError, Storage, async_trait};
-use tidegate_pdata::{Budget, Signal};
+use tidegate_pdata::{Budget, Context, Signal};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 pub use config::Config;
 
 use crate::files::Settings;
+use crate::offering::{Ended, Retry, deliver};
 use crate::operators::{Chain, Stamps};
-use deliver::{Ended, Retry, deliver};
 use header::Header;
 use lane::{BATCH, Batch, Gauges, Lane, Moves};
 
@@ -248,6 +247,7 @@ impl Task {
             true => tokio::spawn(async { Ended::Kept }),
             false => tokio::spawn(deliver(
                 payload,
+                Context::default(),
                 self.intake.clone(),
                 self.retry.clone(),
                 self.stopping.clone(),

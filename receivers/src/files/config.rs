@@ -296,23 +296,26 @@ impl FilesKeys {
     }
 
     fn splitter(&self, encoding: Encoding) -> Result<Splitter, BuildError> {
-        let Some(multiline) = &self.multiline else {
-            return Ok(match encoding {
-                Encoding::Nop => Splitter::Never,
-                Encoding::Utf16 { little } => Splitter::Utf16Lines { little },
-                _ => Splitter::Lines,
-            });
-        };
+        match &self.multiline {
+            Some(multiline) => multiline.splitter(encoding, "multiline"),
+            None => Ok(Splitter::plain(encoding)),
+        }
+    }
+}
+
+impl Multiline {
+    /// How entries are told apart; `path` is the key that says it.
+    pub(crate) fn splitter(&self, encoding: Encoding, path: &str) -> Result<Splitter, BuildError> {
         if matches!(encoding, Encoding::Utf16 { .. }) {
-            let error = BuildError::at("multiline", "`multiline` for UTF-16 is not built");
+            let error = BuildError::at(path, "`multiline` for UTF-16 is not built");
             return Err(error.remedy("join lines by the operator `recombine`"));
         }
         let compile = |text: &str, key: &str| {
             let pattern = pattern::compile(&format!("(?m){text}"));
-            pattern.map_err(|why| BuildError::at(format!("multiline::{key}"), why))
+            pattern.map_err(|why| BuildError::at(format!("{path}::{key}"), why))
         };
-        let omit = multiline.omit_pattern;
-        match (&multiline.line_start_pattern, &multiline.line_end_pattern) {
+        let omit = self.omit_pattern;
+        match (&self.line_start_pattern, &self.line_end_pattern) {
             (Some(text), None) => {
                 let pattern = compile(text, "line_start_pattern")?;
                 Ok(Splitter::Starts { pattern, omit })
@@ -323,7 +326,7 @@ impl FilesKeys {
             }
             _ => {
                 let message = "needs either `line_start_pattern` or `line_end_pattern`";
-                Err(BuildError::at("multiline", message))
+                Err(BuildError::at(path, message))
             }
         }
     }

@@ -14,9 +14,10 @@ mod source;
 mod split;
 mod tracker;
 
-pub(crate) use config::{FilesKeys, Settings, StartAt};
+pub(crate) use config::{FilesKeys, Multiline, Settings, StartAt};
 pub(crate) use encoding::Encoding;
 pub(crate) use find::Finder;
 pub(crate) use place::Place;
 pub(crate) use reader::{End, Read, Reader, Taker};
+pub(crate) use split::{Splitter, trimmed};
 pub(crate) use tracker::Tracker;

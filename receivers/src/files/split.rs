@@ -3,11 +3,15 @@
 use memchr::memchr;
 use regex::bytes::Regex;
 
+use super::encoding::Encoding;
+
 /// How entries are told apart.
 #[derive(Clone, Debug)]
 pub(crate) enum Splitter {
     /// Each line is one.
     Lines,
+    /// A byte of zeros ends each.
+    Zeros,
     /// Each line of UTF-16 is one.
     Utf16Lines { little: bool },
     /// Each begins with what this pattern matches.
@@ -33,6 +37,15 @@ impl Token {
 }
 
 impl Splitter {
+    /// How entries are told apart where nothing else is said.
+    pub(crate) const fn plain(encoding: Encoding) -> Self {
+        match encoding {
+            Encoding::Nop => Self::Never,
+            Encoding::Utf16 { little } => Self::Utf16Lines { little },
+            _ => Self::Lines,
+        }
+    }
+
     /// The first entry of what has been read, of `most` bytes at the most; none until more has been read.
     ///
     /// `at_end` tells that nothing follows for now, `flush` that nothing is expected to.
@@ -48,6 +61,7 @@ impl Splitter {
         }
         let found = match self {
             Self::Lines => line(data),
+            Self::Zeros => memchr(0, data).and_then(|end| Token::of(0, end, end + 1)),
             Self::Utf16Lines { little } => utf16_line(data, *little),
             Self::Starts { pattern, omit } => started(data, pattern, *omit),
             Self::Ends { pattern, omit } => ended(data, pattern, *omit, at_end),

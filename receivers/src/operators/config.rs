@@ -8,7 +8,7 @@ use tidegate_document::{ByteSize, Duration, OneOrMany};
 
 use super::parsers::{CsvKeys, JsonKeys, KeyValueKeys, Parsing, RegexKeys};
 use super::severity::SeverityKeys;
-use super::syslog::SyslogKeys;
+use super::syslog::{Protocol, SyslogKeys};
 use super::time::TimeKeys;
 use super::trace::{ScopeKeys, TraceKeys};
 use super::value::Value;
@@ -109,6 +109,29 @@ operators! {
     Unquote { common: Common, own: FieldKey }
     /// Makes a map of a list by giving its values keys.
     AssignKeys { common: Common, own: AssignKeysKeys }
+}
+
+impl SyslogParser {
+    /// That of a receiver of syslog.
+    pub(crate) fn of(
+        protocol: Protocol,
+        location: Option<String>,
+        allow_skip_pri_header: bool,
+        on_error: OnError,
+    ) -> Self {
+        Self {
+            common: Common {
+                on_error,
+                ..Common::default()
+            },
+            parsing: Parsing::default(),
+            own: SyslogKeys {
+                protocol,
+                location,
+                allow_skip_pri_header,
+            },
+        }
+    }
 }
 
 /// The keys of `container`.

@@ -28,8 +28,9 @@ mod tests;
 
 pub(crate) use chain::Chain;
 pub(crate) use compose::{Composer, Line, attributes};
-pub(crate) use config::OperatorConfig;
+pub(crate) use config::{OnError, OperatorConfig, SyslogParser};
 pub(crate) use entry::{Entry, Origin};
 pub(crate) use stamps::Stamps;
+pub(crate) use syslog::Protocol;
 pub(crate) use time::TextTime;
 pub(crate) use value::{Map, Text, Value};

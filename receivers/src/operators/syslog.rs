@@ -17,18 +17,18 @@ use super::value::{Map, Text, Value};
 #[serde(deny_unknown_fields)]
 pub(crate) struct SyslogKeys {
     /// The form of the messages.
-    protocol: Protocol,
+    pub(super) protocol: Protocol,
     /// The time zone of times that name none (RFC 3164); UTC unless told.
     #[serde(default)]
-    location: Option<String>,
+    pub(super) location: Option<String>,
     /// Whether messages without a priority are taken, with that of `user.notice`.
     #[serde(default)]
-    allow_skip_pri_header: bool,
+    pub(super) allow_skip_pri_header: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-enum Protocol {
+pub(crate) enum Protocol {
     Rfc3164,
     Rfc5424,
 }

@@ -152,13 +152,13 @@ pub(crate) enum Listener {
 }
 
 /// A socket that listens, in the runtime of the worker that accepts.
-enum Accepting {
+pub(super) enum Accepting {
     Tcp(TcpListener),
     Unix(UnixListener),
 }
 
 /// A connection, in no runtime.
-enum Accepted {
+pub(super) enum Accepted {
     Tcp(std::net::TcpStream, SocketAddr),
     Unix(StdUnixStream),
 }
@@ -224,7 +224,7 @@ impl Listener {
         }
     }
 
-    fn register(self) -> io::Result<Accepting> {
+    pub(super) fn register(self) -> io::Result<Accepting> {
         match self {
             Self::Tcp(listener) => TcpListener::from_std(listener).map(Accepting::Tcp),
             Self::Unix(listener) => UnixListener::from_std(listener).map(Accepting::Unix),
@@ -270,7 +270,7 @@ fn is_refused(error: io::Error) -> bool {
 }
 
 impl Accepting {
-    async fn accept(&self) -> io::Result<Accepted> {
+    pub(super) async fn accept(&self) -> io::Result<Accepted> {
         match self {
             Self::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
@@ -321,7 +321,7 @@ async fn accept<S: Service>(
 }
 
 /// Whether accepting failed for the sake of the connection, not of the listener.
-fn is_of_one_connection(error: &io::Error) -> bool {
+pub(super) fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::ConnectionAborted
@@ -370,11 +370,7 @@ async fn run<S: Service>(
     };
     match accepted {
         Accepted::Tcp(stream, address) => {
-            // Clients that vanish without a word are found by the system.
-            let keepalive = TcpKeepalive::new()
-                .with_time(TCP_KEEPALIVE)
-                .with_interval(TCP_KEEPALIVE);
-            let _ = socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive);
+            keep_alive(&stream);
             stream.set_nodelay(true)?;
             let stream = TcpStream::from_std(stream)?;
             let address = canonical(address);
@@ -396,7 +392,15 @@ async fn run<S: Service>(
     Ok(())
 }
 
+/// Has the system find clients that vanish without a word.
+pub(super) fn keep_alive(stream: &std::net::TcpStream) {
+    let keepalive = TcpKeepalive::new()
+        .with_time(TCP_KEEPALIVE)
+        .with_interval(TCP_KEEPALIVE);
+    let _ = socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive);
+}
+
 /// The address as IPv4 where it is one in IPv6's clothes.
-fn canonical(address: SocketAddr) -> SocketAddr {
+pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }

@@ -17,6 +17,7 @@ mod grpc;
 mod io;
 mod listener;
 mod reply;
+mod streams;
 mod watch;
 
 #[cfg(test)]
@@ -44,6 +45,7 @@ pub use grpc::{Call, Grpc, Unary};
 pub(crate) use listener::Listener;
 pub use listener::{ListenError, Server, check};
 pub use reply::{Reply, Response};
+pub use streams::{Conversation, Stream, StreamSettings, Streams};
 
 /// Answers requests, on the worker that owns their connection.
 pub trait Service: Send + Sync + 'static {

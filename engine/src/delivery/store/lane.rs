@@ -20,9 +20,11 @@ impl Lane {
     /// sender.
     pub(in crate::delivery) fn store_first(&self, store: &Arc<Store>, mut job: Job) {
         let near = self.near();
-        // Who waits for the delivery is answered by nothing else.
-        let goes_on =
-            !self.entrance.settings.carries && store.takes(job.size(), self.breaker.is_closed());
+        let settings = &self.entrance.settings;
+        // Who waits for the delivery is answered by nothing else, and what is delivered while it is
+        // written could overtake what is being written first.
+        let may = !settings.carries && !settings.ordered;
+        let goes_on = may && store.takes(job.size(), self.breaker.is_closed());
         let Some(lane) = self.itself() else {
             return;
         };
@@ -64,7 +66,9 @@ impl Lane {
             job.leave(None);
             return None;
         }
-        let stays = job.is_awaited() || job.share().is_some_and(Share::is_suspect);
+        // Where the order counts there is one that waits, and others must not go before it.
+        let in_turn = self.entrance.settings.ordered && !self.is_draining();
+        let stays = in_turn || job.is_awaited() || job.share().is_some_and(Share::is_suspect);
         if stays || !self.is_draining() && !store.is_crowded() {
             return Some(job);
         }

@@ -66,6 +66,8 @@ pub(super) struct Store {
     books: Arc<Books>,
     budget: Arc<Budget>,
     backlog: Mutex<Backlog>,
+    /// Whether no batch may overtake another: what former lives left goes before what is new.
+    ordered: bool,
     /// Read by records in flight, written by a suspect, which flies alone.
     runway: Arc<RwLock<()>>,
     /// What all signals of the exporter have in memory.
@@ -133,6 +135,7 @@ impl Store {
             books: Arc::clone(books),
             budget: Arc::clone(&around.budget),
             backlog: Mutex::default(),
+            ordered: around.defaults.ordered,
             runway: Arc::default(),
             resident: around.shared.value(Resident::default),
             batches: AtomicUsize::new(0),
@@ -214,7 +217,8 @@ impl Store {
     fn takes(&self, size: Depth, peer_is_there: bool) -> bool {
         let resident = self.resident();
         let fits = self.is_at_rest() || peer_is_there && resident + size.bytes <= DIRECT;
-        fits && !self.backlog().is_behind() && !self.is_halted()
+        let behind = self.backlog().is_behind() || self.ordered && !self.is_replayed();
+        fits && !behind && !self.is_halted()
     }
 
     fn draft(&self, job: &mut Job) -> Draft {

@@ -3,6 +3,7 @@
 mod books;
 mod ends;
 mod letters;
+mod order;
 mod random;
 
 use std::collections::BTreeSet;

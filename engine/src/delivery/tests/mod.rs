@@ -5,6 +5,7 @@ mod peer;
 mod disk;
 mod isolation;
 mod letters;
+mod order;
 mod overflow;
 mod property;
 mod queue;
@@ -83,7 +84,10 @@ impl Rig {
             signal: Signal::Logs,
             exporter: AnyExporter::Remote(Arc::clone(&peer) as _),
             keys,
-            defaults: DeliveryDefaults::GRPC,
+            defaults: DeliveryDefaults {
+                ordered: peer.ordered,
+                ..DeliveryDefaults::GRPC
+            },
             alone,
             workers: pool.workers(),
             budget: Arc::clone(&budget),

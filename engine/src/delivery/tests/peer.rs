@@ -43,6 +43,8 @@ pub(super) struct Peer {
     script: Box<Script>,
     /// How long it takes to answer.
     slowness: Duration,
+    /// Whether batches reach it in the order in which they were put.
+    pub(super) ordered: bool,
     calls: Mutex<Vec<Call>>,
     taken: Mutex<Vec<u32>>,
     /// The tenants that the batches taken came from, as their contexts say.
@@ -57,6 +59,7 @@ impl Peer {
         Self {
             script: Box::new(script),
             slowness: Duration::ZERO,
+            ordered: false,
             calls: Mutex::default(),
             taken: Mutex::default(),
             tenants: Mutex::default(),
@@ -85,6 +88,16 @@ impl Peer {
     pub(super) fn slow(mut self, slowness: Duration) -> Self {
         self.slowness = slowness;
         self
+    }
+
+    pub(super) const fn in_order(mut self) -> Self {
+        self.ordered = true;
+        self
+    }
+
+    /// The records taken, as they came.
+    pub(super) fn taken_in_order(&self) -> Vec<u32> {
+        self.taken.lock().unwrap().clone()
     }
 
     /// The records of each call, in order.

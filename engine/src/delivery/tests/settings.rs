@@ -57,6 +57,7 @@ fn section_that_is_written_is_on_where_the_exporter_has_none() {
         timeout_ms: 0,
         queue: false,
         retry: false,
+        ..DeliveryDefaults::UNTIMED
     };
     let bare = Settings::new(&keys(), defaults, true).unwrap();
     assert_eq!((bare.timeout, bare.retry, bare.carries), (None, None, true));

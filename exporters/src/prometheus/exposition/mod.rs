@@ -4,7 +4,7 @@
 //! scraper that reads slowly holds nothing at all.
 
 mod negotiate;
-mod protobuf;
+pub(crate) mod protobuf;
 mod text;
 
 #[cfg(test)]

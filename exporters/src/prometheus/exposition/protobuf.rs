@@ -14,7 +14,7 @@ use crate::prometheus::series::Series;
 use crate::prometheus::value::{Buckets, Exemplar, Histogram, Native, State, Summary, Value};
 
 /// What counts as zero where a source says nothing of it.
-const ZERO_THRESHOLD: f64 = 1e-128;
+pub(crate) const ZERO_THRESHOLD: f64 = 1e-128;
 /// Empty buckets that are cheaper written than skipped.
 const SMALL_GAP: i64 = 2;
 
@@ -140,7 +140,7 @@ fn write_native(out: &mut Vec<u8>, native: &Native, state: &State) {
 /// Writes buckets as spans of neighbours, and their counts as differences to the one before.
 ///
 /// Prometheus's bucket of index i ends where OTLP's of index i − 1 does.
-fn write_buckets(out: &mut Vec<u8>, buckets: &Buckets, spans: u32, deltas: u32) {
+pub(crate) fn write_buckets(out: &mut Vec<u8>, buckets: &Buckets, spans: u32, deltas: u32) {
     let mut shape: Vec<(i64, u64)> = Vec::new();
     let mut counts: Vec<i64> = Vec::new();
     let mut next = 0;

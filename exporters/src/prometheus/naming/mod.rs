@@ -15,7 +15,7 @@ use units::Suffixes;
 
 /// What a name tells of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Sort {
+pub(crate) enum Sort {
     /// A gauge: `_ratio` where its unit is 1.
     Gauge,
     /// A sum that never falls: `_total`.
@@ -26,18 +26,18 @@ pub(super) enum Sort {
 
 /// Translates names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Namer {
+pub(crate) struct Namer {
     /// Whether names end in their unit and their type.
-    pub(super) suffixes: bool,
+    pub(crate) suffixes: bool,
     /// Whether names stay as they are, legal in the old sense or not.
-    pub(super) utf8: bool,
+    pub(crate) utf8: bool,
     /// What stands before every name; empty for nothing.
-    pub(super) namespace: String,
+    pub(crate) namespace: String,
 }
 
 impl Namer {
     /// The name of a metric; none where nothing is left of it.
-    pub(super) fn metric(&self, name: &str, unit: &str, sort: Sort) -> Option<String> {
+    pub(crate) fn metric(&self, name: &str, unit: &str, sort: Sort) -> Option<String> {
         if self.utf8 {
             return Some(self.kept(name, unit, sort)).filter(|name| !name.is_empty());
         }
@@ -51,7 +51,7 @@ impl Namer {
     }
 
     /// The name of a label; none where nothing is left of it.
-    pub(super) fn label(&self, key: &str) -> Option<String> {
+    pub(crate) fn label(&self, key: &str) -> Option<String> {
         let translated = if self.utf8 {
             key.to_owned()
         } else {
@@ -67,7 +67,7 @@ impl Namer {
     }
 
     /// The name of the family that tells what is known of each resource.
-    pub(super) fn target_info(&self) -> String {
+    pub(crate) fn target_info(&self) -> String {
         match self.label(&self.namespace) {
             Some(namespace) => format!("{namespace}_target_info"),
             None => "target_info".to_owned(),
@@ -139,6 +139,13 @@ impl Namer {
         append(&mut name, last);
         name
     }
+}
+
+/// The words of a unit, as metadata tells it.
+pub(crate) fn unit_words(unit: &str) -> String {
+    let Suffixes { mut main, per } = Suffixes::of(unit);
+    append(&mut main, &per);
+    main
 }
 
 /// Takes a suffix off, with the character that parts it from the rest.

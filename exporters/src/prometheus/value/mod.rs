@@ -27,7 +27,7 @@ macro_rules! fields_of_every_point {
 }
 
 mod histogram;
-mod native;
+pub(crate) mod native;
 mod number;
 mod summary;
 
@@ -37,7 +37,7 @@ mod tests;
 use tidegate_pdata::view::{Attributes, Exemplar as ExemplarView, Repeated, View};
 
 pub(super) use histogram::{Bounds, Histogram};
-pub(super) use native::{Buckets, Native};
+pub(crate) use native::{Buckets, Native};
 pub(super) use number::Sample;
 pub(super) use summary::Summary;
 
@@ -45,7 +45,7 @@ use super::family::Family;
 use super::rejection::Rejection;
 
 /// The flag of a point that says that there was nothing to record.
-pub(super) const NO_RECORDED_VALUE: u32 = 1;
+pub(crate) const NO_RECORDED_VALUE: u32 = 1;
 
 /// What a series holds.
 #[derive(Clone, Debug)]
@@ -184,7 +184,7 @@ impl State {
 
 /// An example of what went into a point.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Exemplar {
+pub(crate) struct Exemplar {
     pub(super) value: f64,
     /// When it was taken, in nanoseconds since 1970.
     pub(super) time: u64,

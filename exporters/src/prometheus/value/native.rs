@@ -18,22 +18,22 @@ const MAX_EXEMPLARS: usize = 64;
 
 /// An exponential histogram.
 #[derive(Clone, Debug, PartialEq)]
-pub(in super::super) struct Native {
+pub(crate) struct Native {
     /// From −4 to 8.
-    pub(in super::super) scale: i32,
-    pub(in super::super) count: u64,
-    pub(in super::super) sum: f64,
-    pub(in super::super) zero_count: u64,
+    pub(crate) scale: i32,
+    pub(crate) count: u64,
+    pub(crate) sum: f64,
+    pub(crate) zero_count: u64,
     /// Zero where the source said nothing of it.
-    pub(in super::super) zero_threshold: f64,
-    pub(in super::super) positive: Buckets,
-    pub(in super::super) negative: Buckets,
-    pub(in super::super) exemplars: Vec<Exemplar>,
+    pub(crate) zero_threshold: f64,
+    pub(crate) positive: Buckets,
+    pub(crate) negative: Buckets,
+    pub(crate) exemplars: Vec<Exemplar>,
 }
 
 /// Buckets with something in them, by ascending index; the one of index i ends at base to the power of i + 1.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in super::super) struct Buckets(Vec<(i32, u64)>);
+pub(crate) struct Buckets(Vec<(i32, u64)>);
 
 impl Buckets {
     fn read(view: Option<BucketsView<'_>>, coarser_by: u32) -> Result<Self, Rejection> {
@@ -100,13 +100,13 @@ impl Buckets {
     }
 
     /// Indices and counts, ascending.
-    pub(in super::super) fn iter(&self) -> impl Iterator<Item = (i32, u64)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (i32, u64)> {
         self.0.iter().copied()
     }
 }
 
 impl Native {
-    fn read(point: &ExponentialHistogramDataPointFields<'_>) -> Result<Self, Rejection> {
+    pub(crate) fn read(point: &ExponentialHistogramDataPointFields<'_>) -> Result<Self, Rejection> {
         if point.scale < *SCALES.start() {
             return Err(Rejection::Scale);
         }
