@@ -24,7 +24,7 @@ use tidegate_pdata::compose::Request;
 pub(crate) use attributes::{AttributeChoices, AttributeTable, ChosenAttributes};
 pub(crate) use blocking::{Blocking, Reader};
 pub(crate) use choices::{Choices, Chosen};
-pub(crate) use controller::{Controller, Running, stoppable};
+pub(crate) use controller::{Controller, Running, Stop, stoppable};
 pub(crate) use emit::{Emit, Points};
 pub(crate) use faults::Faults;
 pub(crate) use metric::{Metric, Table, metrics};
