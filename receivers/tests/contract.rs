@@ -6,8 +6,8 @@ use std::net::TcpStream;
 use tidegate_component::testing::Contract;
 use tidegate_pdata::{Signal, canonical_items};
 use tidegate_receivers::{
-    ALL, file_log, host_metrics, jaeger, kubelet_stats, nop, otlp, prometheus, statsd, syslog,
-    zipkin,
+    ALL, file_log, host_metrics, jaeger, k8s_events, k8s_objects, kubelet_stats, nop, otlp,
+    prometheus, statsd, syslog, zipkin,
 };
 
 #[test]
@@ -267,6 +267,69 @@ fn host_metrics_keeps_to_it() {
     let full = [text];
     let contract = Contract::<host_metrics::Config>::new("scrapers: {cpu: }", &full);
     contract.receiver(text, str::to_owned);
+}
+
+/// A kubeconfig file of a cluster that says which objects it has, and what answers for it.
+fn cluster() -> (tempfile::TempDir, String, std::thread::JoinHandle<()>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("there is a port");
+    let address = listener.local_addr().expect("it is bound");
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let path = folder.path().join("kubeconfig");
+    let text = format!(
+        "{{current-context: a, contexts: [{{name: a, context: {{cluster: a, user: a}}}}], \
+         clusters: [{{name: a, cluster: {{server: 'http://{address}'}}}}]}}"
+    );
+    std::fs::write(&path, text).expect("a file can be written");
+    let answering = std::thread::spawn(move || {
+        // Discovery asks for the groups and the core's objects; whoever watches is left waiting.
+        for _ in 0..2 {
+            let Ok((mut stream, _)) = listener.accept() else {
+                return;
+            };
+            let mut head = [0; 4096];
+            let length = stream.read(&mut head).unwrap_or(0);
+            let groups = head[..length].starts_with(b"GET /apis ");
+            let body = match groups {
+                true => r#"{"groups": []}"#,
+                false => r#"{"resources": [{"name": "pods"}]}"#,
+            };
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+                body.len()
+            );
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    (folder, path.display().to_string(), answering)
+}
+
+#[test]
+fn k8s_events_keeps_to_it() {
+    let (_folder, file, _) = cluster();
+    let minimal = format!("{{auth_type: kubeConfig, kube_config_path: '{file}'}}");
+    let full = [
+        "{auth_type: kubeConfig, context: a, namespaces: [shop], storage: file_storage, dedup_interval: 1m, \
+         k8s_leader_elector: ''}",
+    ];
+    let contract = Contract::<k8s_events::Config>::new(&minimal, &full);
+    contract.receiver(&minimal, ToOwned::to_owned);
+}
+
+#[test]
+fn k8s_objects_keeps_to_it() {
+    let (_folder, file, answering) = cluster();
+    let minimal = format!(
+        "{{auth_type: kubeConfig, kube_config_path: '{file}', objects: [{{name: pods, mode: watch}}]}}"
+    );
+    let full = [
+        "{auth_type: kubeConfig, context: a, error_mode: ignore, include_initial_state: true, storage: file_storage, \
+         k8s_leader_elector: '', objects: [{name: pods, group: apps, mode: pull, interval: 1m, label_selector: a=b, \
+         field_selector: c=d, namespaces: [shop]}, {name: pods, mode: watch, resource_version: '1', \
+         exclude_watch_type: [BOOKMARK]}]}",
+    ];
+    let contract = Contract::<k8s_objects::Config>::new(&minimal, &full);
+    contract.receiver(&minimal, ToOwned::to_owned);
+    answering.join().expect("it has answered");
 }
 
 #[test]

@@ -220,7 +220,7 @@ impl State {
                 self.lock().begin(kind);
                 return;
             }
-            Event::Put(json) => self.lock().put(kind, json),
+            Event::Put(json, _) => self.lock().put(kind, json),
             Event::Gone(json) => self.lock().gone(kind, json),
             Event::Listed => {
                 let gone = self.lock().listed(kind);

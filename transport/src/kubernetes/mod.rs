@@ -14,4 +14,4 @@ mod watch;
 
 pub use access::{Access, AccessKeys, AuthType, Surroundings, Token};
 pub use api::{Api, ApiError};
-pub use watch::{Collection, Event, Watch};
+pub use watch::{Came, Collection, Event, Watch};

@@ -36,7 +36,7 @@ impl Known {
         };
         match event {
             Event::Begun => self.listing = Some(BTreeSet::new()),
-            Event::Put(json) => {
+            Event::Put(json, _) => {
                 let (name, body) = name(json);
                 self.bodies += usize::from(body);
                 if let Some(listing) = &mut self.listing {

@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::api::{Api, ApiError};
+use crate::client::Flow;
 use crate::query::escape;
 
 /// The objects of a page of a list.
@@ -50,14 +51,25 @@ pub struct Collection {
     pub in_pages: bool,
 }
 
+/// How an object came to be told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Came {
+    /// It was there when the collection was listed.
+    Listed,
+    /// It is new.
+    Added,
+    /// It was changed.
+    Changed,
+}
+
 /// What happens to a collection. An object is its JSON, whose fields `kind` and `apiVersion` may be
 /// absent.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'e> {
     /// It is listed from its beginning.
     Begun,
-    /// An object is there, new or changed or as before.
-    Put(&'e str),
+    /// An object is there.
+    Put(&'e str, Came),
     /// An object is gone; this is how it was.
     Gone(&'e str),
     /// All that was listed has been told: what was not put since the beginning is gone.
@@ -73,10 +85,24 @@ pub struct Watch<'a> {
     collection: Collection,
     /// The version up to which everything is known; none before the first list.
     version: Option<String>,
+    /// Where the next page of a list begins that is being read; nowhere for its first.
+    place: Option<String>,
+    /// The answer that is being read.
+    open: Option<Open>,
     /// Whether a list must be as new as can be, since an older one has been seen already.
     fresh: bool,
     faults: u32,
     told: Option<(String, Instant)>,
+}
+
+/// An answer that tells changes as they come.
+#[derive(Debug)]
+struct Open {
+    flow: Flow,
+    buffer: BytesMut,
+    began: Instant,
+    patience: Duration,
+    came: bool,
 }
 
 #[derive(Deserialize)]
@@ -123,23 +149,48 @@ impl<'a> Watch<'a> {
             api,
             collection,
             version: None,
+            place: None,
+            open: None,
             fresh: false,
             faults: 0,
             told: None,
         }
     }
 
+    /// A watch of what came after a version, without a list before it.
+    #[must_use]
+    pub fn since(api: &'a Api, collection: Collection, version: String) -> Self {
+        Self {
+            version: Some(version),
+            ..Self::new(api, collection)
+        }
+    }
+
+    /// The version up to which everything has been told.
+    #[must_use]
+    pub fn version(&self) -> Option<&str> {
+        self.version.as_deref()
+    }
+
     /// Follows the collection for ever; ends when it is dropped.
     pub async fn follow(mut self, sink: &mut (dyn FnMut(Event<'_>) + Send)) {
         loop {
-            let result = match self.version.is_some() {
-                false => self.list(sink).await,
-                true => self.watch(sink).await,
-            };
-            match result {
-                Ok(()) => self.faults = 0,
-                Err(error) => self.recover(&error).await,
-            }
+            self.advance(sink).await;
+        }
+    }
+
+    /// Goes on by a page of a list, or by what a watch tells at once; after a fault by the time that
+    /// has to be waited.
+    pub async fn advance(&mut self, sink: &mut (dyn FnMut(Event<'_>) + Send)) {
+        let result = match (self.version.is_some(), self.open.is_some()) {
+            (false, _) => self.page(sink).await,
+            (true, false) => self.begin().await,
+            (true, true) => self.read(sink).await,
+        };
+        if let Err(error) = result {
+            self.open = None;
+            self.place = None;
+            self.recover(&error).await;
         }
     }
 
@@ -151,47 +202,55 @@ impl<'a> Watch<'a> {
         mut self,
         sink: &mut (dyn FnMut(Event<'_>) + Send),
     ) -> Result<(), ApiError> {
-        self.list(sink).await
+        while self.version.is_none() {
+            self.page(sink).await?;
+        }
+        Ok(())
     }
 
-    async fn list(&mut self, sink: &mut (dyn FnMut(Event<'_>) + Send)) -> Result<(), ApiError> {
-        sink(Event::Begun);
+    async fn page(&mut self, sink: &mut (dyn FnMut(Event<'_>) + Send)) -> Result<(), ApiError> {
+        if self.place.is_none() {
+            sink(Event::Begun);
+        }
         let accept = match self.collection.metadata_only {
             true => {
                 "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
             }
             false => "application/json",
         };
-        let mut next = String::new();
-        loop {
-            let mut path = self.selected(&format!("limit={PAGE}"));
-            match (next.is_empty(), self.fresh || self.collection.in_pages) {
-                (false, _) => add(&mut path, "continue", &next),
-                // What the server has at hand is good enough, and spares etcd.
-                (true, false) => add(&mut path, "resourceVersion", "0"),
-                (true, true) => {}
+        let mut path = self.selected(&format!("limit={PAGE}"));
+        match &self.place {
+            Some(place) => add(&mut path, "continue", place),
+            // What the server has at hand is good enough, and spares etcd.
+            None if !self.fresh && !self.collection.in_pages => {
+                add(&mut path, "resourceVersion", "0");
             }
-            let page = self.api.get_as(&path, accept, PAGE_BYTES).await?;
-            let text = text(&page)?;
-            let list: List<'_> = serde_json::from_str(text).map_err(senseless)?;
-            for item in list.items.iter().flatten() {
-                sink(Event::Put(item.get()));
-            }
-            next = list.metadata.r#continue;
-            if next.is_empty() {
-                if list.metadata.resource_version.is_empty() {
-                    return Err(ApiError::Senseless("a list without a version".to_owned()));
-                }
-                self.version = Some(list.metadata.resource_version);
-                break;
-            }
-            tokio::task::yield_now().await;
+            None => {}
         }
+        let page = self.api.get_as(&path, accept, PAGE_BYTES).await?;
+        let list: List<'_> = serde_json::from_str(text(&page)?).map_err(senseless)?;
+        for item in list.items.iter().flatten() {
+            sink(Event::Put(item.get(), Came::Listed));
+        }
+        let ListMetadata {
+            resource_version,
+            r#continue: next,
+        } = list.metadata;
+        if !next.is_empty() {
+            self.place = Some(next);
+            return Ok(());
+        }
+        if resource_version.is_empty() {
+            return Err(ApiError::Senseless("a list without a version".to_owned()));
+        }
+        self.place = None;
+        self.version = Some(resource_version);
+        self.faults = 0;
         sink(Event::Listed);
         Ok(())
     }
 
-    async fn watch(&mut self, sink: &mut (dyn FnMut(Event<'_>) + Send)) -> Result<(), ApiError> {
+    async fn begin(&mut self) -> Result<(), ApiError> {
         let accept = match self.collection.metadata_only {
             true => "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json",
             false => "application/json",
@@ -202,39 +261,54 @@ impl<'a> Watch<'a> {
         ));
         let version = self.version.clone().unwrap_or_default();
         add(&mut path, "resourceVersion", &version);
-        let began = Instant::now();
-        let mut flow = self.api.open(&path, accept).await?;
-        let patience = Duration::from_secs(open) + SILENCE;
-        let mut buffer = BytesMut::new();
-        let mut came = false;
-        loop {
-            let bit = match timeout(patience, flow.next()).await {
-                Ok(Ok(Some(bit))) => bit,
-                Ok(Ok(None)) => break,
-                Ok(Err(error)) if came => {
-                    tracing::debug!(%error, path = self.collection.path, "a watch ended");
-                    break;
-                }
-                Ok(Err(error)) => return Err(ApiError::Unreachable(error.to_string())),
-                Err(_) => return Err(ApiError::Unreachable("the watch is silent".to_owned())),
-            };
-            buffer.extend_from_slice(&bit);
-            // A document may end where a bit does, or where a line does.
-            if !bit.ends_with(b"}") && !bit.contains(&b'\n') {
-                bounded(&buffer)?;
-                continue;
+        self.open = Some(Open {
+            began: Instant::now(),
+            flow: self.api.open(&path, accept).await?,
+            buffer: BytesMut::new(),
+            patience: Duration::from_secs(open) + SILENCE,
+            came: false,
+        });
+        Ok(())
+    }
+
+    async fn read(&mut self, sink: &mut (dyn FnMut(Event<'_>) + Send)) -> Result<(), ApiError> {
+        let Some(open) = &mut self.open else {
+            return Ok(());
+        };
+        let bit = match timeout(open.patience, open.flow.next()).await {
+            Ok(Ok(bit)) => bit,
+            Ok(Err(error)) if open.came => {
+                tracing::debug!(%error, path = self.collection.path, "a watch ended");
+                None
             }
-            let told = self.changes(&mut buffer, sink)?;
-            bounded(&buffer)?;
-            came |= told;
-            if told {
-                sink(Event::Idle);
-                self.faults = 0;
+            Ok(Err(error)) => return Err(ApiError::Unreachable(error.to_string())),
+            Err(_) => return Err(ApiError::Unreachable("the watch is silent".to_owned())),
+        };
+        let Some(bit) = bit else {
+            let short = !open.came && open.began.elapsed() < SHORTEST;
+            self.open = None;
+            if short {
+                let short = "the server ends watches as soon as they are opened";
+                return Err(ApiError::Unreachable(short.to_owned()));
             }
+            self.faults = 0;
+            return Ok(());
+        };
+        open.buffer.extend_from_slice(&bit);
+        // A document may end where a bit does, or where a line does.
+        if !bit.ends_with(b"}") && !bit.contains(&b'\n') {
+            return bounded(&open.buffer);
         }
-        if !came && began.elapsed() < SHORTEST {
-            let short = "the server ends watches as soon as they are opened";
-            return Err(ApiError::Unreachable(short.to_owned()));
+        let mut buffer = std::mem::take(&mut open.buffer);
+        let told = self.changes(&mut buffer, sink)?;
+        bounded(&buffer)?;
+        if let Some(open) = &mut self.open {
+            open.buffer = buffer;
+            open.came |= told;
+        }
+        if told {
+            sink(Event::Idle);
+            self.faults = 0;
         }
         Ok(())
     }
@@ -273,7 +347,8 @@ impl<'a> Watch<'a> {
         let json = change.object.get();
         let object: Object = serde_json::from_str(json).map_err(senseless)?;
         match change.r#type {
-            "ADDED" | "MODIFIED" => sink(Event::Put(json)),
+            "ADDED" => sink(Event::Put(json, Came::Added)),
+            "MODIFIED" => sink(Event::Put(json, Came::Changed)),
             "DELETED" => sink(Event::Gone(json)),
             "BOOKMARK" => {}
             "ERROR" => {
