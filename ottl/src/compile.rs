@@ -77,18 +77,22 @@ impl Compiler {
         })
     }
 
-    /// Conditions that are joined, without those that are known; one that is `decisive` decides alone.
+    /// Conditions that are joined, without those that are known; one that is `decisive` decides alone,
+    /// unless what comes before it fails.
     fn joined(&mut self, all: &[ast::Condition], decisive: bool) -> Result<Test> {
         let mut tests = Vec::with_capacity(all.len());
         let mut is_decided = false;
         for condition in all {
+            // What is never looked at is to be right all the same.
             match self.condition(condition)? {
-                Test::Const(value) => is_decided |= value == decisive,
+                _ if is_decided => {}
+                Test::Const(value) if value == decisive => {
+                    is_decided = true;
+                    tests.push(Test::Const(value));
+                }
+                Test::Const(_) => {}
                 test => tests.push(test),
             }
-        }
-        if is_decided {
-            return Ok(Test::Const(decisive));
         }
         Ok(match (tests.len(), decisive) {
             (0, _) => Test::Const(!decisive),

@@ -329,6 +329,7 @@ logs:
 fn transform_keeps_to_it() {
     let groups = "
 error_mode: silent
+flatten_data: false
 trace_statements:
   - {context: resource, statements: ['set(attributes[\"team\"], \"a\")']}
   - {context: span, error_mode: ignore, conditions: ['kind == SPAN_KIND_SERVER'], statements: ['set(name, \"x\")', 'limit(attributes, 3, [])']}

@@ -133,8 +133,7 @@ fn faults_are_told_at_their_key() {
 
 #[test]
 fn unknown_keys_are_refused() {
-    let (config, found) = findings::<Config>("logs: {log_records: []}");
-    assert!(config.is_none(), "{found:?}");
+    let (_, found) = findings::<Config>("logs: {log_records: []}");
     assert!(
         found.iter().any(|line| line.contains("log_record")),
         "{found:?}"

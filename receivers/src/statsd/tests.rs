@@ -167,7 +167,7 @@ fn observed_values_become_histograms() {
                 histogram: {max_size: 10, explicit_buckets: [{matcher_pattern: '^web', buckets: [1, 5]}]}}]}";
     let found = of(
         yaml,
-        "web.d:1|d\nweb.d:2|d|@0.5\nweb.d:9|h\nother:4|d\nother:0|d\nother:-4|d\nother:4|d",
+        "web.d:1|d\nweb.d:2|d|@0.5\nother:4|d\nother:0|d\nother:-4|d\nother:4|d",
     );
     let explicit = found.iter().find_map(|metric| match &metric.data {
         Some(Data::Histogram(histogram)) if metric.name == "web.d" => {

@@ -163,8 +163,8 @@ mod tests {
             );
             let counted = framing(Splitter::Lines, Some(100));
             assert_eq!(
-                messages(&counted, b"3 a\nb5 <1>  12 is none\n2 cd", piece).unwrap(),
-                ["a\nb", "<1>", "12 is none", "cd"]
+                messages(&counted, b"3 a\nb5 <1>  it is none\n2 cd", piece).unwrap(),
+                ["a\nb", "<1>", "it is none", "cd"]
             );
         }
     }

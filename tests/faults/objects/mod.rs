@@ -172,7 +172,12 @@ fn exactly_once(id: &str, kind: Kind) {
         return;
     };
     rig.start();
-    let load = rig.load(&Pattern::default());
+    // What comes while puts wait must not be more than is made into objects after that, by whatever
+    // build on whatever machine: else each life leaves more to the next.
+    let load = rig.load(&Pattern {
+        pace: Duration::from_millis(40),
+        ..Pattern::default()
+    });
     let (mut run, mut left_out) = (0, Vec::new());
     let mut round = Round {
         rig: &mut rig,
