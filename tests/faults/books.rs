@@ -128,6 +128,15 @@ impl Books {
         rejected.map(|at| at as u64 + 1).collect()
     }
 
+    /// Those of them that were acknowledged.
+    pub fn rejected_and_acknowledged(&self) -> Vec<u64> {
+        let rejected = self.rejected();
+        let page = self.page();
+        let told = |number: &u64| place(*number).map(|at| page.told[at]);
+        let acknowledged = |number: &u64| told(number) == Some(Told::Acknowledged);
+        rejected.into_iter().filter(acknowledged).collect()
+    }
+
     /// The acknowledged items that did not arrive.
     pub fn missing(&self) -> Vec<u64> {
         let page = self.page();
