@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use http::StatusCode;
+use http::request::Parts;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tidegate_component::status::StatusSource;
 use tidegate_component::{
     BuildContext, BuildError, ComponentConfig, Extension, ExtensionContext, StartError, async_trait,
 };
-use tidegate_transport::pages::{self, Handler, Page, Pages};
-use tokio::sync::Mutex;
+use tidegate_transport::pages::{self, Page};
+
+use crate::site::Site;
 
 /// Shows pipelines and ledger on a local port: `/pipelines` and `/ledger`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -35,7 +37,7 @@ impl ComponentConfig for Config {
     fn build(&self, _cx: &BuildContext) -> Result<Arc<dyn Extension>, BuildError> {
         Ok(Arc::new(Admin {
             endpoint: self.endpoint.clone(),
-            pages: Mutex::new(None),
+            site: Site::default(),
         }))
     }
 
@@ -46,30 +48,19 @@ impl ComponentConfig for Config {
 
 struct Admin {
     endpoint: String,
-    pages: Mutex<Option<Pages>>,
+    site: Site,
 }
 
 #[async_trait]
 impl Extension for Admin {
     async fn start(&self, cx: ExtensionContext) -> Result<(), StartError> {
         let status = cx.status;
-        let handler: Handler = Arc::new(move |request| {
-            let page = answer(request.uri.path(), &*status);
-            Box::pin(std::future::ready(page))
-        });
-        let pages = Pages::serve(&self.endpoint, handler)
-            .await
-            .map_err(|error| {
-                StartError::new(format!("cannot listen on {}", self.endpoint), error)
-            })?;
-        *self.pages.lock().await = Some(pages);
-        Ok(())
+        let answer = move |request: &Parts| answer(request.uri.path(), &*status);
+        self.site.open(&self.endpoint, answer).await
     }
 
     async fn stop(&self) {
-        if let Some(pages) = self.pages.lock().await.take() {
-            pages.stop().await;
-        }
+        self.site.close().await;
     }
 }
 

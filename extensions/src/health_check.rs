@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use http::StatusCode;
+use http::request::Parts;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,9 +15,10 @@ use tidegate_component::{
     BuildContext, BuildError, ComponentConfig, Extension, ExtensionContext, StartError, async_trait,
 };
 use tidegate_document::Duration;
-use tidegate_transport::pages::{self, Handler, Page, Pages};
-use tokio::sync::Mutex;
+use tidegate_transport::pages::{self, Page};
 use tokio::time::Instant;
+
+use crate::site::Site;
 
 /// Answers probes: 200 while receivers take data, 503 before and after.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -94,7 +96,7 @@ impl ComponentConfig for Config {
         }
         Ok(Arc::new(HealthCheck {
             config: self.clone(),
-            pages: Mutex::new(None),
+            site: Site::default(),
         }))
     }
 
@@ -105,7 +107,7 @@ impl ComponentConfig for Config {
 
 struct HealthCheck {
     config: Config,
-    pages: Mutex<Option<Pages>>,
+    site: Site,
 }
 
 #[async_trait]
@@ -116,22 +118,12 @@ impl Extension for HealthCheck {
             status: cx.status,
             since: (Timestamp::now(), Instant::now()),
         };
-        let handler: Handler = Arc::new(move |request| {
-            let page = probe.answer(request.uri.path());
-            Box::pin(std::future::ready(page))
-        });
-        let endpoint = &self.config.endpoint;
-        let pages = Pages::serve(endpoint, handler)
-            .await
-            .map_err(|error| StartError::new(format!("cannot listen on {endpoint}"), error))?;
-        *self.pages.lock().await = Some(pages);
-        Ok(())
+        let answer = move |request: &Parts| probe.answer(request.uri.path());
+        self.site.open(&self.config.endpoint, answer).await
     }
 
     async fn stop(&self) {
-        if let Some(pages) = self.pages.lock().await.take() {
-            pages.stop().await;
-        }
+        self.site.close().await;
     }
 }
 

@@ -9,6 +9,7 @@ pub mod headers_setter;
 pub mod health_check;
 pub mod healthcheckv2;
 pub mod pprof;
+mod site;
 pub mod zpages;
 
 use std::sync::Arc;

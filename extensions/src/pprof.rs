@@ -6,14 +6,16 @@
 use std::sync::Arc;
 
 use http::StatusCode;
+use http::request::Parts;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tidegate_component::{
     BuildContext, BuildError, ComponentConfig, Extension, ExtensionContext, StartError, async_trait,
 };
 use tidegate_document::Duration;
-use tidegate_transport::pages::{self, Handler, Page, Pages};
-use tokio::sync::Mutex;
+use tidegate_transport::pages::{self, Page};
+
+use crate::site::Site;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
@@ -85,7 +87,7 @@ impl ComponentConfig for Config {
         }
         Ok(Arc::new(Pprof {
             endpoint: self.endpoint.clone(),
-            pages: Mutex::new(None),
+            site: Site::default(),
         }))
     }
 
@@ -96,28 +98,18 @@ impl ComponentConfig for Config {
 
 struct Pprof {
     endpoint: String,
-    pages: Mutex<Option<Pages>>,
+    site: Site,
 }
 
 #[async_trait]
 impl Extension for Pprof {
     async fn start(&self, _: ExtensionContext) -> Result<(), StartError> {
-        let handler: Handler = Arc::new(|request| {
-            let page = answer(request.uri.path());
-            Box::pin(std::future::ready(page))
-        });
-        let endpoint = &self.endpoint;
-        let pages = Pages::serve(endpoint, handler)
-            .await
-            .map_err(|error| StartError::new(format!("cannot listen on {endpoint}"), error))?;
-        *self.pages.lock().await = Some(pages);
-        Ok(())
+        let answer = |request: &Parts| answer(request.uri.path());
+        self.site.open(&self.endpoint, answer).await
     }
 
     async fn stop(&self) {
-        if let Some(pages) = self.pages.lock().await.take() {
-            pages.stop().await;
-        }
+        self.site.close().await;
     }
 }
 

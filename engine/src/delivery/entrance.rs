@@ -131,10 +131,7 @@ impl Entrance {
 
     /// What a sender is told whose data is on disk.
     pub(super) fn stored(&self) -> Outcome {
-        match self.promise() {
-            Promise::Memory => Outcome::TakenOver,
-            Promise::Durable | Promise::Delivered => Outcome::Durable,
-        }
+        stored(self.promise())
     }
 
     /// Whether the oldest give way to what is new.
@@ -190,5 +187,13 @@ impl Entrance {
             // the others took.
             Outcome::TakenOver
         });
+    }
+}
+
+/// What a sender is told whose data is on disk, by what that promises.
+pub(super) const fn stored(promise: Promise) -> Outcome {
+    match promise {
+        Promise::Memory => Outcome::TakenOver,
+        Promise::Durable | Promise::Delivered => Outcome::Durable,
     }
 }

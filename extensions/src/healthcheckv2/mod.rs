@@ -9,6 +9,7 @@ mod tests;
 
 use std::sync::Arc;
 
+use http::request::Parts;
 use http::{StatusCode, Uri};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -17,11 +18,11 @@ use tidegate_component::{
     BuildContext, BuildError, ComponentConfig, Extension, ExtensionContext, StartError, async_trait,
 };
 use tidegate_document::Duration;
-use tidegate_transport::pages::{self, Handler, Page, Pages};
+use tidegate_transport::pages::{self, Page};
 use tidegate_transport::query;
-use tokio::sync::Mutex;
 
 use crate::health_check::{self, CheckPipeline, ResponseBody};
+use crate::site::Site;
 use aggregate::Observer;
 
 /// The address of both forms.
@@ -185,7 +186,7 @@ impl ComponentConfig for Config {
         Ok(Arc::new(HealthCheckV2 {
             http: http.clone(),
             health: self.component_health,
-            pages: Mutex::new(None),
+            site: Site::default(),
         }))
     }
 
@@ -201,7 +202,7 @@ impl ComponentConfig for Config {
 struct HealthCheckV2 {
     http: Http,
     health: ComponentHealth,
-    pages: Mutex<Option<Pages>>,
+    site: Site,
 }
 
 #[async_trait]
@@ -214,22 +215,12 @@ impl Extension for HealthCheckV2 {
             source: cx.status,
             observer: Observer::new(recovery),
         };
-        let handler: Handler = Arc::new(move |request| {
-            let page = desk.answer(&request.uri);
-            Box::pin(std::future::ready(page))
-        });
-        let endpoint = &self.http.endpoint;
-        let pages = Pages::serve(endpoint, handler)
-            .await
-            .map_err(|error| StartError::new(format!("cannot listen on {endpoint}"), error))?;
-        *self.pages.lock().await = Some(pages);
-        Ok(())
+        let answer = move |request: &Parts| desk.answer(&request.uri);
+        self.site.open(&self.http.endpoint, answer).await
     }
 
     async fn stop(&self) {
-        if let Some(pages) = self.pages.lock().await.take() {
-            pages.stop().await;
-        }
+        self.site.close().await;
     }
 }
 

@@ -12,6 +12,7 @@ mod tests;
 
 use std::sync::Arc;
 
+use http::request::Parts;
 use http::{StatusCode, Uri};
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -22,10 +23,11 @@ use tidegate_component::{
     BuildContext, BuildError, ComponentConfig, Extension, ExtensionContext, StartError, async_trait,
 };
 use tidegate_document::Duration;
-use tidegate_transport::pages::{self, Handler, Page, Pages};
+use tidegate_transport::pages::{self, Page};
 use tidegate_transport::query;
-use tokio::sync::Mutex;
 use tokio::time::Instant;
+
+use crate::site::Site;
 
 use html::Document;
 
@@ -67,7 +69,7 @@ impl ComponentConfig for Config {
         }
         Ok(Arc::new(ZPages {
             config: self.clone(),
-            pages: Mutex::new(None),
+            site: Site::default(),
         }))
     }
 
@@ -78,7 +80,7 @@ impl ComponentConfig for Config {
 
 struct ZPages {
     config: Config,
-    pages: Mutex<Option<Pages>>,
+    site: Site,
 }
 
 #[async_trait]
@@ -90,22 +92,12 @@ impl Extension for ZPages {
             status: cx.status,
             since: (Timestamp::now(), Instant::now()),
         };
-        let handler: Handler = Arc::new(move |request| {
-            let page = desk.answer(&request.uri);
-            Box::pin(std::future::ready(page))
-        });
-        let endpoint = &self.config.endpoint;
-        let pages = Pages::serve(endpoint, handler)
-            .await
-            .map_err(|error| StartError::new(format!("cannot listen on {endpoint}"), error))?;
-        *self.pages.lock().await = Some(pages);
-        Ok(())
+        let answer = move |request: &Parts| desk.answer(&request.uri);
+        self.site.open(&self.config.endpoint, answer).await
     }
 
     async fn stop(&self) {
-        if let Some(pages) = self.pages.lock().await.take() {
-            pages.stop().await;
-        }
+        self.site.close().await;
     }
 }
 

@@ -13,7 +13,6 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tidegate_component::Promise;
 use tidegate_journal::{Flight, Position, Refused, Withdrawal};
 use tidegate_pdata::{Outcome, Receipt};
 use tokio::time::Instant;
@@ -21,6 +20,7 @@ use tokio::time::Instant;
 use super::lane::why;
 use super::{Rest, Store};
 use crate::delivery::attempt::chain;
+use crate::delivery::entrance::stored;
 use crate::delivery::health::Health;
 use crate::delivery::job::{Ending, outcome};
 use crate::sink::Depth;
@@ -138,9 +138,9 @@ impl Landing {
         let state = &mut *guard;
         let mut receipt = || std::mem::take(&mut state.receipt);
         let then = match (&told, state.left) {
-            (Ok(_), None) => Then::Tell(receipt(), stored(store)),
+            (Ok(_), None) => Then::Tell(receipt(), stored(store.promise())),
             (Ok(position), Some(Left::Resting(rest))) => Then::Keep(receipt(), *position, rest),
-            (Ok(position), Some(_)) => Then::Mark(receipt(), stored(store), *position),
+            (Ok(position), Some(_)) => Then::Mark(receipt(), stored(store.promise()), *position),
             // It may be delivered all the same.
             (Err(_), None) => Then::Nothing,
             (Err(refused), Some(Left::Resting(_))) => Then::GiveUp(receipt(), refused.clone()),
@@ -174,7 +174,7 @@ impl Landing {
                 Then::Tell(receipt(), Outcome::Delivered)
             }
             (Record::On(position), Left::Resting(rest)) => Then::Keep(receipt(), *position, rest),
-            (Record::On(position), _) => Then::Mark(receipt(), stored(store), *position),
+            (Record::On(position), _) => Then::Mark(receipt(), stored(store.promise()), *position),
             (Record::Refused(refused), Left::Resting(_)) => {
                 Then::GiveUp(receipt(), refused.clone())
             }
@@ -199,7 +199,7 @@ impl Landing {
                 }
             }
             Then::Keep(receipt, position, rest) => {
-                receipt.settle(&stored(store));
+                receipt.settle(&stored(store.promise()));
                 store.take_back(position, self.size, rest);
                 store.call();
             }
@@ -226,14 +226,6 @@ impl Drop for Airborne {
         let flight = (state.airborne == 0).then(|| state.flight.take());
         drop(state);
         drop(flight);
-    }
-}
-
-/// What a sender is told whose data is on disk.
-fn stored(store: &Store) -> Outcome {
-    match store.promise() {
-        Promise::Memory => Outcome::TakenOver,
-        Promise::Durable | Promise::Delivered => Outcome::Durable,
     }
 }
 
