@@ -97,6 +97,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         action: Queue,
     },
+    /// Tries statements and conditions, those of `transform` and `filter`.
+    Ottl {
+        #[command(subcommand)]
+        action: Ottl,
+    },
     /// Accepted for the Collector's sake: there are no feature gates.
     Featuregate {
         /// A gate.
@@ -137,6 +142,74 @@ pub(crate) enum Queue {
         #[arg(long, value_name = "NAME")]
         log: Option<String>,
     },
+}
+
+/// What is done with statements and conditions.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Ottl {
+    /// Compiles them and says what is wrong, and where.
+    Check {
+        #[command(flatten)]
+        texts: Texts,
+        /// The signal; without it the one that has what they name.
+        #[arg(long, value_enum)]
+        signal: Option<Kind>,
+    },
+    /// Prints what they are compiled to: what is known beforehand, and what is read and changed.
+    Explain {
+        #[command(flatten)]
+        texts: Texts,
+        /// The signal; without it the one that has what they name.
+        #[arg(long, value_enum)]
+        signal: Option<Kind>,
+    },
+    /// Carries them out on OTLP/JSON, as `transform` does, and shows what became of it.
+    Run {
+        #[command(flatten)]
+        texts: Texts,
+        /// A file with OTLP/JSON: one request, or several one after the other. `-` is the standard input.
+        #[arg(long, value_name = "FILE", default_value = "-")]
+        input: PathBuf,
+        /// What happens when one of them fails for a record.
+        #[arg(long, value_enum, default_value_t = ErrorMode::Propagate)]
+        error_mode: ErrorMode,
+        /// What is printed.
+        #[arg(long, value_enum, default_value_t = RunFormat::Diff)]
+        format: RunFormat,
+    },
+}
+
+/// Statements or conditions.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Texts {
+    /// Statements, carried out one after the other.
+    #[arg(required = true, value_name = "TEXT")]
+    pub(crate) texts: Vec<String>,
+    /// They are conditions: `run` drops what any of them holds for, as `filter` does.
+    #[arg(long)]
+    pub(crate) conditions: bool,
+    /// What they are about: resource, scope, span, spanevent, metric, datapoint or log; without it
+    /// what their paths name.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) context: Option<String>,
+}
+
+/// What happens when a statement fails for a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ErrorMode {
+    /// It is said, and nothing more is done.
+    Propagate,
+    /// The next one is carried out.
+    Ignore,
+}
+
+/// What `ottl run` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RunFormat {
+    /// What changed, with its surroundings.
+    Diff,
+    /// The requests that come out, a line each.
+    Json,
 }
 
 /// Whether secrets are printed.

@@ -9,6 +9,7 @@ mod fetch;
 mod generate;
 mod handover;
 mod ledger;
+mod ottl;
 mod queue;
 mod reference;
 mod registry;
@@ -66,6 +67,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
         }
         Some(Command::Ledger { endpoint, format }) => ledger::ledger(endpoint, *format),
         Some(Command::Queue { action }) => queue::queue(action),
+        Some(Command::Ottl { action }) => ottl::ottl(action),
         Some(Command::Featuregate { .. }) => report::feature_gates(),
     }
 }

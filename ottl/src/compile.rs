@@ -247,6 +247,7 @@ impl Compiler {
             .remedy(format!("write {}", signature(function))));
         }
         let mut args = Args {
+            function,
             values,
             state: State::None,
         };

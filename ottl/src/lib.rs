@@ -20,6 +20,7 @@ mod compare;
 mod compile;
 mod context;
 mod error;
+mod explain;
 mod fault;
 mod functions;
 mod lexer;

@@ -72,6 +72,14 @@ impl Statement {
         &self.text
     }
 
+    pub(crate) const fn args(&self) -> &Args {
+        &self.args
+    }
+
+    pub(crate) const fn condition(&self) -> Option<&Test> {
+        self.condition.as_ref()
+    }
+
     /// Whether it changes something that the context's message shares with others.
     #[must_use]
     pub const fn writes_up(&self) -> bool {
@@ -115,6 +123,10 @@ impl Condition {
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    pub(crate) const fn test(&self) -> &Test {
+        &self.test
     }
 }
 

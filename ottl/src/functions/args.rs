@@ -22,6 +22,8 @@ pub(super) const NONE: &[Function] = &[];
 /// The arguments of a call, one for each parameter.
 #[derive(Debug)]
 pub(crate) struct Args {
+    /// What they are the arguments of.
+    pub(crate) function: &'static Function,
     pub(crate) values: Vec<Arg>,
     pub(crate) state: State,
 }
@@ -43,6 +45,7 @@ pub(crate) enum State {
     None,
     Regex(Regex),
     TimeFormat(super::times::Format),
+    Grok(Box<super::grok::Grok>),
 }
 
 impl Args {

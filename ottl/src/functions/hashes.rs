@@ -99,7 +99,7 @@ fn identifier<const N: usize>(args: &Args, subject: &Subject<'_>) -> Result<[u8;
 
 /// The converters whose result is the same for the same text, for those that hand texts on.
 pub(super) fn apply(
-    function: &Function,
+    function: &'static Function,
     text: Vec<u8>,
     subject: &Subject<'_>,
 ) -> Result<Vec<u8>, Fault> {
@@ -110,6 +110,7 @@ pub(super) fn apply(
     let values = function.params.iter().skip(1).map(|_| Arg::None);
     let first = Arg::Expr(Expr::Literal(Value::owned(text)));
     let args = Args {
+        function,
         values: std::iter::once(first).chain(values).collect(),
         state: State::None,
     };

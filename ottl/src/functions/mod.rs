@@ -4,6 +4,7 @@ mod args;
 mod casts;
 mod editors;
 mod encoding;
+mod grok;
 mod hashes;
 mod lists;
 mod maps;
@@ -18,7 +19,7 @@ mod urls;
 
 use std::ops::Range;
 
-pub(crate) use args::{Arg, Args, State};
+pub(crate) use args::{Arg, Args, State, text_like};
 
 use crate::context::Context;
 use crate::error::{Error, nearest};
@@ -163,11 +164,12 @@ impl Function {
     }
 }
 
-const ALL: [&[Function]; 15] = [
+const ALL: [&[Function]; 16] = [
     args::NONE,
     casts::ALL,
     editors::ALL,
     encoding::ALL,
+    grok::ALL,
     hashes::ALL,
     lists::ALL,
     maps::ALL,
@@ -186,7 +188,6 @@ const NOT_BUILT: &[&str] = &[
     "CommunityID",
     "ConvertAttributesToElementsXML",
     "ConvertTextToElementsXML",
-    "ExtractGrokPatterns",
     "GetXML",
     "InsertXML",
     "Murmur3Hash",

@@ -5,7 +5,8 @@
 //!
 //! Where senders wait for more than memory, a batch goes as soon as the one before it has been
 //! answered for (as Nagle's algorithm does for packets, RFC 896): nobody waits longer than one
-//! sync of the disk needs, and what comes meanwhile shares the next.
+//! sync of the disk needs, and what comes meanwhile shares the next. As there, what is large enough
+//! by itself does not wait at all.
 
 mod config;
 #[cfg(test)]
@@ -23,6 +24,10 @@ use tidegate_pdata::{Batch, Context, Outcome, Payload, Pending, Receipt, Signal}
 use tokio::time::{Duration, Instant};
 
 pub use config::Config;
+
+/// Bytes from which a batch gains nothing by waiting for more: what a request costs by itself is
+/// then a tenth of what its records cost.
+const WORTHWHILE: usize = 128 * 1024;
 
 /// What one worker's instance collects, by the client metadata that keeps batches apart.
 struct Batcher {
@@ -164,7 +169,7 @@ impl Processor for Batcher {
         if let Some(group) = self.groups.get_mut(&key) {
             group.add(batch, self.limits.timeout);
             group.send_by_size(self.limits, &self.metrics, out);
-            group.send_by_answer(self.limits, &self.metrics, out);
+            group.send_early(self.limits, &self.metrics, out);
         }
     }
 
@@ -177,7 +182,7 @@ impl Processor for Batcher {
             if group.due.is_some_and(|due| due <= now) {
                 group.send_by_timeout(self.limits, &self.metrics, out);
             }
-            group.send_by_answer(self.limits, &self.metrics, out);
+            group.send_early(self.limits, &self.metrics, out);
         }
     }
 
@@ -231,10 +236,16 @@ impl Group {
         }
     }
 
-    /// Sends what has gathered while the batch before was under way, once that is answered for.
-    fn send_by_answer(&mut self, limits: Limits, metrics: &Metrics, out: &mut Outbox) {
-        if limits.carries && !self.payload.is_empty() && !self.is_unanswered() {
+    /// Sends what has gathered while the batch before was under way, once that is answered for or
+    /// nothing is gained by more of it.
+    fn send_early(&mut self, limits: Limits, metrics: &Metrics, out: &mut Outbox) {
+        if !limits.carries || self.payload.is_empty() {
+            return;
+        }
+        if !self.is_unanswered() {
             self.send(0, limits, (metrics, &metrics.by_answer), out);
+        } else if self.payload.bytes() >= WORTHWHILE {
+            self.send(0, limits, (metrics, &metrics.by_size), out);
         }
     }
 

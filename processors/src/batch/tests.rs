@@ -10,7 +10,7 @@ use tidegate_pdata::testing::realistic_traces;
 use tidegate_pdata::{Batch, Context, Outcome, Payload, Pending, Receipt, Signal};
 use tokio::time::Instant;
 
-use super::Config;
+use super::{Config, WORTHWHILE};
 
 fn build(json: serde_json::Value, promise: Promise) -> Box<dyn Processor> {
     let config: Config = serde_json::from_value(json).unwrap();
@@ -245,4 +245,24 @@ async fn batch_that_is_never_answered_does_not_hold_up_the_next_for_longer_than_
     assert_eq!(stuck.len(), 1);
     processor.flush(Instant::now() + Duration::from_millis(50), &mut out);
     assert_eq!(out.take().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_large_by_itself_waits_for_no_answer() {
+    let mut processor = build(serde_json::json!({}), Promise::Durable);
+    let mut out = Outbox::default();
+    let (first, _) = batch(1, Context::default());
+    processor.process(first, &mut out);
+    assert_eq!(out.take().len(), 1);
+    let mut sent = Vec::new();
+    let mut bytes = 0;
+    while sent.is_empty() {
+        assert!(bytes < WORTHWHILE);
+        let (next, _) = batch(100, Context::default());
+        bytes += next.payload().bytes();
+        processor.process(next, &mut out);
+        sent.extend(out.take());
+    }
+    assert!(bytes >= WORTHWHILE);
+    assert_eq!((sent.len(), sent[0].payload().bytes()), (1, bytes));
 }
