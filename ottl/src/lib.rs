@@ -23,6 +23,8 @@ mod error;
 mod explain;
 mod fault;
 mod functions;
+#[cfg(any(test, feature = "testing"))]
+pub mod hostile;
 mod lexer;
 mod parser;
 mod paths;
