@@ -263,7 +263,10 @@ fn damaged(place: Place, damage: Damage) -> Option<()> {
         "{place:?} {damage:?} took others with it: {missing:?}, where {may_be_lost:?} were hit\n{}",
         ended.log
     );
-    let told = ended.log.contains("quarantine") || ended.ledger.dropped().contains_key("damaged");
+    let told = ["quarantine", "half written"]
+        .iter()
+        .any(|word| ended.log.contains(word))
+        || ended.ledger.dropped().contains_key("damaged");
     assert!(
         missing.is_empty() || told || damage == Damage::Cut,
         "{place:?} {damage:?}: nobody is told\n{}",

@@ -381,5 +381,10 @@ impl Store {
             "Damaged parts of the queue's files of which no record could be told, put into quarantine.",
             |counts| counts.damaged_regions,
         );
+        counter(
+            "tidegate_exporter_queue_torn_stretches",
+            "Parts of the queue's files that a crash left half written, passed over.",
+            |counts| counts.torn_regions,
+        );
     }
 }

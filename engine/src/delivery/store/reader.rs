@@ -55,6 +55,8 @@ struct Source {
     quarantined: u64,
     /// Damaged stretches without a readable record that were known when it was begun.
     stretches: u64,
+    /// Half-written stretches that were known then.
+    torn: u64,
     /// Whether a part of it could not be read.
     faulty: bool,
 }
@@ -332,7 +334,7 @@ impl Reader {
                 range.size
             }
             None => {
-                self.tell_stretches(source.stretches);
+                self.tell_stretches(source.stretches, source.torn);
                 self.store.replayed.store(true, Release);
                 let items = quarantined(&self.log).saturating_sub(source.quarantined);
                 let items = usize::try_from(items).unwrap_or(usize::MAX);
@@ -361,9 +363,20 @@ impl Reader {
     }
 
     /// Says that bytes are damaged of which not even the heads of records can be read: how many items were
-    /// in them is not known, so the ledger cannot have them.
-    fn tell_stretches(&self, before: u64) {
-        let stretches = self.log.counts().damaged_regions.saturating_sub(before);
+    /// in them is not known, so the ledger cannot have them. And that the end of a log is half written: what
+    /// was not synced was promised to nobody, but had the disk lost what was, it would look the same.
+    fn tell_stretches(&self, damaged: u64, torn: u64) {
+        let counts = self.log.counts();
+        let torn = counts.torn_regions.saturating_sub(torn);
+        if torn > 0 {
+            tracing::warn!(
+                exporter = self.outlet.name(),
+                signal = self.store.signal.name(),
+                stretches = torn,
+                "the queue ends half written, as after a loss of power; what was there is passed over"
+            );
+        }
+        let stretches = counts.damaged_regions.saturating_sub(damaged);
         if stretches > 0 {
             tracing::error!(
                 exporter = self.outlet.name(),
@@ -459,6 +472,7 @@ impl Source {
             range,
             quarantined: quarantined(log),
             stretches: log.counts().damaged_regions,
+            torn: log.counts().torn_regions,
             faulty: false,
         }
     }
