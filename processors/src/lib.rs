@@ -21,7 +21,6 @@ pub mod span;
 pub mod transform;
 
 mod actions;
-mod exponential;
 mod literal;
 mod matching;
 mod message;

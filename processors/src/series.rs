@@ -1,6 +1,5 @@
 //! What processors remember of series from batch to batch.
 
-use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
@@ -9,48 +8,9 @@ use foldhash::quality::RandomState;
 use hashbrown::HashMap;
 use tidegate_component::BuildContext;
 use tidegate_component::metrics::Gauge;
-use tidegate_pdata::view::Attributes;
+use tidegate_pdata::series::SeriesId;
 use tidegate_pdata::{Budget, Reservation};
 use tokio::time::Instant;
-
-/// What tells one series from others: 128 bits of a hash with secret seeds over all that identifies it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct SeriesId(u64, u64);
-
-impl SeriesId {
-    /// The ID of a set that has one element more, in whatever order they come.
-    pub(crate) const fn plus(self, element: Self) -> Self {
-        Self(
-            self.0.wrapping_add(element.0),
-            self.1.wrapping_add(element.1),
-        )
-    }
-}
-
-/// Makes IDs.
-#[derive(Debug, Default)]
-pub(crate) struct SeriesHash(RandomState, RandomState);
-
-impl SeriesHash {
-    pub(crate) fn bytes(&self, bytes: &[u8]) -> SeriesId {
-        SeriesId(self.0.hash_one(bytes), self.1.hash_one(bytes))
-    }
-
-    /// The ID of a set of attributes, in whatever order they are.
-    pub(crate) fn attributes(&self, attributes: Attributes<'_>) -> SeriesId {
-        let entries = attributes.entries().map(|entry| self.bytes(entry.bytes()));
-        entries.fold(SeriesId::default(), SeriesId::plus)
-    }
-
-    /// The ID of what has these parts.
-    pub(crate) fn join<const N: usize>(&self, parts: [SeriesId; N]) -> SeriesId {
-        SeriesId(self.0.hash_one(parts), self.1.hash_one(parts))
-    }
-
-    pub(crate) fn number(&self, number: u64) -> SeriesId {
-        SeriesId(self.0.hash_one(number), self.1.hash_one(number))
-    }
-}
 
 /// What is kept of a series.
 pub(crate) trait Kept {

@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use tidegate_component::{BuildContext, Outbox, Partition, Processor, Reason};
 use tidegate_pdata::Batch;
+use tidegate_pdata::series::{SeriesHash, SeriesId};
 use tidegate_pdata::splice::{
     DataPointEditor, Edits, MetricEditor, ResourceEditor, ScopeEditor, Splicer, Verdict, Visit,
 };
@@ -20,7 +21,7 @@ use tokio::time::Instant;
 
 pub use config::Config;
 
-use crate::series::{Memory, SeriesHash, SeriesId};
+use crate::series::Memory;
 use config::{InitialValue, Selection};
 use point::{Change, Last, Room, Taken};
 

@@ -1,6 +1,7 @@
 //! Points, the last ones of series, and what lies between the two.
 
 use tidegate_pdata::compose::{Fields, exponential_point, histogram_point};
+use tidegate_pdata::exponential::{self, Buckets};
 use tidegate_pdata::splice::{DataPoint, DataPointEditor, NewField};
 use tidegate_pdata::view::{
     Attributes, ExponentialHistogramDataPointFields, HistogramDataPointFields, Number,
@@ -8,7 +9,6 @@ use tidegate_pdata::view::{
 };
 
 use super::Why;
-use crate::exponential::{self, Buckets};
 use crate::series::Kept;
 
 /// The flag of a point that says that there is no value.

@@ -14,6 +14,7 @@ use tidegate_component::{
     BuildContext, BuildError, ComponentConfig, Outbox, Partition, Processor, Reason, Stability,
 };
 use tidegate_document::Duration;
+use tidegate_pdata::series::{SeriesHash, SeriesId};
 use tidegate_pdata::splice::{
     DataPointEditor, Edits, MetricEditor, ResourceEditor, ScopeEditor, Splicer, Verdict, Visit,
 };
@@ -21,7 +22,7 @@ use tidegate_pdata::view::MetricData;
 use tidegate_pdata::{Batch, Signals};
 use tokio::time::Instant;
 
-use crate::series::{Memory, SeriesHash, SeriesId};
+use crate::series::Memory;
 use total::{Added, Room, Taken, Total};
 
 /// The `AggregationTemporality` of deltas.

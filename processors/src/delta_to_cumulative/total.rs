@@ -1,6 +1,7 @@
 //! Totals, and points that are added to them.
 
 use tidegate_pdata::compose::{Fields, exponential_point, histogram_point};
+use tidegate_pdata::exponential::{self, Buckets};
 use tidegate_pdata::splice::{DataPoint, DataPointEditor, NewField};
 use tidegate_pdata::view::{
     Attributes, ExponentialHistogramDataPointFields, HistogramDataPointFields, Number,
@@ -8,7 +9,6 @@ use tidegate_pdata::view::{
 };
 
 use super::Fate;
-use crate::exponential::{self, Buckets};
 use crate::series::Kept;
 
 /// The flag of a point that says that there is no value.

@@ -7,12 +7,13 @@ use foldhash::quality::RandomState;
 use hashbrown::HashMap;
 use tidegate_component::BuildContext;
 use tidegate_pdata::compose::Fields;
+use tidegate_pdata::series::{SeriesHash, SeriesId};
 use tidegate_pdata::view::{Attributes, Metric, Resource, Scope};
 use tidegate_pdata::wire::Cursor;
 use tidegate_pdata::{Budget, Reservation};
 
 use crate::message::copy_but;
-use crate::series::{Room, SeriesHash, SeriesId};
+use crate::series::Room;
 
 /// Bytes that a point, a metric or a scope takes beside its own.
 const OVERHEAD: usize = 64;

@@ -10,12 +10,13 @@ use jiff::tz::TimeZone;
 use tidegate_component::BuildContext;
 use tidegate_component::metrics::Histogram;
 use tidegate_pdata::compose::{Fields, log_record};
+use tidegate_pdata::series::{SeriesHash, SeriesId};
 use tidegate_pdata::view::{AnyValue, Attributes, LogRecord, Resource, Scope, View};
 use tidegate_pdata::{Budget, Reservation};
 
 use super::fields::Field;
 use crate::message::copy_but;
-use crate::series::{Room, SeriesHash, SeriesId};
+use crate::series::Room;
 
 /// Bytes that a record, a scope or a resource takes beside its own.
 const OVERHEAD: usize = 96;

@@ -4,15 +4,15 @@ use hashbrown::HashMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tidegate_pdata::compose::{Fields, exponential_point, histogram_point, number_point};
+use tidegate_pdata::exponential::{self, Buckets};
+use tidegate_pdata::series::{SeriesHash, SeriesId};
 use tidegate_pdata::view::{
     ExponentialHistogramDataPoint, ExponentialHistogramDataPointFields, HistogramDataPoint,
     HistogramDataPointFields, Number, NumberDataPoint, NumberDataPointFields, Repeated, View,
 };
 
 use super::metric::Metric;
-use crate::exponential::{self, Buckets};
 use crate::message::{Arena, Place, copy_but};
-use crate::series::{SeriesHash, SeriesId};
 
 /// The temporality of deltas, whose points belong together only from the same start.
 const DELTA: u64 = 1;

@@ -5,13 +5,13 @@ use std::collections::HashMap;
 use tidegate_pdata::compose::{
     Fields, Value, exemplar, exponential_point, histogram_point, number_point,
 };
+use tidegate_pdata::exponential;
 use tidegate_pdata::view::{Attributes, KeyValue};
 use tidegate_pdata::wire::{Cursor, Field};
 
 use super::filter::Filter;
 use super::merge::{Aggregation, Merger};
 use super::metric::Metric;
-use crate::exponential;
 use crate::message::{Arena, attribute, copy_but, text_of};
 
 /// One thing that is done to points.

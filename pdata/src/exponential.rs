@@ -1,17 +1,21 @@
 //! Calculating with exponential histograms.
 
-use tidegate_pdata::compose::{Fields, exponential_point};
-use tidegate_pdata::view;
+use crate::compose::{Fields, exponential_point};
+use crate::view;
 
 /// Neighbouring buckets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Buckets {
-    pub(crate) offset: i32,
-    pub(crate) counts: Vec<u64>,
+pub struct Buckets {
+    /// The index of the first.
+    pub offset: i32,
+    /// How many values each has.
+    pub counts: Vec<u64>,
 }
 
 impl Buckets {
-    pub(crate) fn read(view: Option<view::Buckets<'_>>) -> Self {
+    /// Reads them off a view.
+    #[must_use]
+    pub fn read(view: Option<view::Buckets<'_>>) -> Self {
         let fields = view.map(|view| view.fields()).unwrap_or_default();
         Self {
             offset: fields.offset,
@@ -20,7 +24,7 @@ impl Buckets {
     }
 
     /// Writes them as the fields of their message.
-    pub(crate) fn write(&self, out: &mut Fields) {
+    pub fn write(&self, out: &mut Fields) {
         out.zigzag(exponential_point::OFFSET, self.offset);
         out.packed_varints(
             exponential_point::BUCKET_COUNTS,
@@ -29,17 +33,19 @@ impl Buckets {
     }
 
     /// The index after the last bucket.
-    pub(crate) fn end(&self) -> i64 {
+    #[must_use]
+    pub fn end(&self) -> i64 {
         i64::from(self.offset) + self.counts.len() as i64
     }
 
     /// The indexes of the first bucket and of the one after the last, if there is any.
-    pub(crate) fn reach(&self) -> Option<(i64, i64)> {
+    #[must_use]
+    pub fn reach(&self) -> Option<(i64, i64)> {
         (!self.counts.is_empty()).then(|| (self.offset.into(), self.end()))
     }
 
     /// Takes empty buckets off both ends.
-    pub(crate) fn trim(&mut self) {
+    pub fn trim(&mut self) {
         let last = self.counts.iter().rposition(|count| *count > 0);
         self.counts.truncate(last.map_or(0, |last| last + 1));
         let first = self.counts.iter().position(|count| *count > 0).unwrap_or(0);
@@ -48,7 +54,7 @@ impl Buckets {
     }
 
     /// Puts buckets together as a scale that is `bits` less asks for.
-    pub(crate) fn coarsen(&mut self, bits: u32) {
+    pub fn coarsen(&mut self, bits: u32) {
         let bits = bits.min(31);
         if bits == 0 {
             return;
@@ -67,7 +73,7 @@ impl Buckets {
     }
 
     /// Takes out the buckets up to this index; says how many values they had.
-    pub(crate) fn take_until(&mut self, last: i32) -> u64 {
+    pub fn take_until(&mut self, last: i32) -> u64 {
         let wanted = i64::from(last) - i64::from(self.offset) + 1;
         let taken = wanted.clamp(0, self.counts.len() as i64) as usize;
         self.offset = self.offset.saturating_add(taken as i32);
@@ -77,7 +83,8 @@ impl Buckets {
     }
 
     /// The values that these have more than `old` has, of the same scale, without empty buckets at the ends.
-    pub(crate) fn since(&self, old: &Self) -> Self {
+    #[must_use]
+    pub fn since(&self, old: &Self) -> Self {
         let mut more = Self::default();
         for (at, count) in self.counts.iter().enumerate() {
             let index = i64::from(self.offset) + at as i64;
@@ -100,7 +107,7 @@ impl Buckets {
     /// Adds others of the same scale.
     ///
     /// Whoever calls has made sure that they do not lie too far apart.
-    pub(crate) fn add(&mut self, other: &Self) {
+    pub fn add(&mut self, other: &Self) {
         if other.counts.is_empty() {
             return;
         }
@@ -127,13 +134,15 @@ impl Buckets {
 }
 
 /// By how much less the scale must be for buckets that reach from one index to before another to be at most so many.
-pub(crate) fn bits_to_fit((first, end): (i64, i64), most: i64) -> u32 {
+#[must_use]
+pub fn bits_to_fit((first, end): (i64, i64), most: i64) -> u32 {
     let fits = |bits: &u32| ((end - 1) >> bits) - (first >> bits) < most;
     (0..32).find(fits).unwrap_or(32)
 }
 
 /// The index of the bucket that a threshold above zero falls into.
-pub(crate) fn bucket_of(threshold: f64, scale: i32) -> i32 {
+#[must_use]
+pub fn bucket_of(threshold: f64, scale: i32) -> i32 {
     let factor = f64::from(scale).exp2();
     let is_power_of_two = threshold.is_normal() && threshold.to_bits().trailing_zeros() >= 52;
     // Powers of two are the upper bounds of buckets, and their logarithms exact.
@@ -145,7 +154,8 @@ pub(crate) fn bucket_of(threshold: f64, scale: i32) -> i32 {
 }
 
 /// The upper bound of a bucket.
-pub(crate) fn upper_bound(index: i32, scale: i32) -> f64 {
+#[must_use]
+pub fn upper_bound(index: i32, scale: i32) -> f64 {
     let width = std::f64::consts::LN_2 * f64::from(scale.saturating_neg()).exp2();
     ((f64::from(index) + 1.0) * width).exp()
 }
