@@ -1,8 +1,11 @@
 //! Connectors: what joins pipelines.
 
+mod clock;
+
 pub mod failover;
 pub mod forward;
 pub mod otlpjson;
+pub mod span_metrics;
 
 use tidegate_component::{Connector, Entry};
 
@@ -11,4 +14,5 @@ pub static ALL: &[Entry<Box<dyn Connector>>] = &[
     Entry::of::<failover::Config>(),
     Entry::of::<forward::Config>(),
     Entry::of::<otlpjson::Config>(),
+    Entry::of::<span_metrics::Config>(),
 ];

@@ -104,6 +104,26 @@ impl Buckets {
         more
     }
 
+    /// Counts values of one bucket.
+    ///
+    /// Whoever calls has made sure that it does not lie too far from the others.
+    pub fn count(&mut self, index: i32, values: u64) {
+        if self.counts.is_empty() {
+            self.offset = index;
+        }
+        if index < self.offset {
+            let missing = i64::from(self.offset) - i64::from(index);
+            self.counts
+                .splice(..0, std::iter::repeat_n(0, missing as usize));
+            self.offset = index;
+        }
+        let at = (i64::from(index) - i64::from(self.offset)) as usize; // not before the first
+        if at >= self.counts.len() {
+            self.counts.resize(at + 1, 0);
+        }
+        self.counts[at] = self.counts[at].wrapping_add(values);
+    }
+
     /// Adds others of the same scale.
     ///
     /// Whoever calls has made sure that they do not lie too far apart.
@@ -200,6 +220,15 @@ mod tests {
         );
         assert_eq!(old.since(&old), Buckets::default());
         assert_eq!(buckets(-5, &[2]).since(&old), buckets(-5, &[2]));
+    }
+
+    #[test]
+    fn single_values_widen_the_buckets_to_both_sides() {
+        let mut some = Buckets::default();
+        for index in [3, 5, 3, 1] {
+            some.count(index, 2);
+        }
+        assert_eq!(some, buckets(1, &[2, 0, 4, 0, 2]));
     }
 
     #[test]

@@ -11,6 +11,9 @@ use crate::view::Attributes;
 pub struct SeriesId(u64, u64);
 
 impl SeriesId {
+    /// One that no hash gives, in all likelihood: for the series that stands for all others.
+    pub const OTHER: Self = Self(u64::MAX, u64::MAX);
+
     /// The ID of a set that has one element more, in whatever order they come.
     #[must_use]
     pub const fn plus(self, element: Self) -> Self {
