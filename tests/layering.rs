@@ -29,7 +29,10 @@ const MAY_SEE: &[(&str, &[&str])] = &[
         &["pdata", "document", "component", "ottl", "transport"],
     ),
     ("exporters", COMPONENTS),
-    ("connectors", COMPONENTS),
+    (
+        "connectors",
+        &["pdata", "document", "component", "ottl", "transport"],
+    ),
     (
         "extensions",
         &["pdata", "document", "journal", "component", "transport"],

@@ -5,6 +5,7 @@ mod clock;
 pub mod failover;
 pub mod forward;
 pub mod otlpjson;
+pub mod routing;
 pub mod span_metrics;
 
 use tidegate_component::{Connector, Entry};
@@ -14,5 +15,6 @@ pub static ALL: &[Entry<Box<dyn Connector>>] = &[
     Entry::of::<failover::Config>(),
     Entry::of::<forward::Config>(),
     Entry::of::<otlpjson::Config>(),
+    Entry::of::<routing::Config>(),
     Entry::of::<span_metrics::Config>(),
 ];

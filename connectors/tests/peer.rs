@@ -216,3 +216,8 @@ async fn check(prefix: &str, clock: bool) {
 async fn span_metrics_equals_the_collectors() {
     check("span_metrics-", false).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn routing_equals_the_collectors() {
+    check("routing-", true).await;
+}

@@ -22,6 +22,7 @@ mod context;
 mod error;
 mod explain;
 mod fault;
+mod faults;
 mod functions;
 #[cfg(any(test, feature = "testing"))]
 pub mod hostile;
@@ -41,5 +42,6 @@ mod tests;
 pub use context::Context;
 pub use error::Error;
 pub use fault::Fault;
+pub use faults::{ErrorMode, Faults, build_error};
 pub use program::{Condition, Statement, infer_context};
 pub use subject::{Room, Subject};

@@ -21,11 +21,11 @@ pub mod span;
 pub mod transform;
 
 mod actions;
+mod groups;
 mod literal;
 mod matching;
 mod message;
 mod number;
-mod ottl;
 mod series;
 
 use tidegate_component::{Entry, Processor};

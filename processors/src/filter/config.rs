@@ -3,13 +3,13 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tidegate_component::{BuildContext, BuildError, ComponentConfig, Processor, Stability};
-use tidegate_ottl::{Condition, Context, infer_context};
+use tidegate_ottl::{Condition, Context, ErrorMode, build_error, infer_context};
 use tidegate_pdata::Signal;
 
 use super::matchers::Matchers;
 use super::{Check, Checks, Filter};
+use crate::groups::{TextOrGroup, groups};
 use crate::matching::{AttributeMatch, MatchProperties, MatchType, SeverityNumber};
-use crate::ottl::{ErrorMode, TextOrGroup, build_error, groups};
 
 /// Drops what satisfies a condition: spans, span events, metrics, data points, log records.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]

@@ -10,7 +10,7 @@ mod tests;
 
 use tidegate_component::metrics::Counter;
 use tidegate_component::{BuildContext, Outbox, Processor, Reason};
-use tidegate_ottl::{Condition, Context, Room, Subject};
+use tidegate_ottl::{Condition, Context, ErrorMode, Faults, Room, Subject};
 use tidegate_pdata::splice::{
     DataPointEditor, Edits, LogRecordEditor, MetricEditor, ResourceEditor, ScopeEditor, SpanEditor,
     Splicer, Verdict, Visit,
@@ -21,7 +21,6 @@ use tidegate_pdata::{Batch, Signal};
 pub use config::Config;
 pub(crate) use config::named_context;
 
-use crate::ottl::{ErrorMode, Faults};
 use matchers::Matchers;
 
 /// A condition with what happens when it fails.

@@ -3,12 +3,12 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tidegate_component::{BuildContext, BuildError, ComponentConfig, Processor, Stability};
-use tidegate_ottl::{Condition, Statement, infer_context};
+use tidegate_ottl::{Condition, ErrorMode, Statement, build_error, infer_context};
 use tidegate_pdata::Signal;
 
 use super::{Group, Transform};
 use crate::filter::named_context;
-use crate::ottl::{ErrorMode, TextOrGroup, build_error, groups};
+use crate::groups::{TextOrGroup, groups};
 
 /// Changes resources, scopes, spans, metrics, data points and log records by statements.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]

@@ -7,8 +7,8 @@ mod config;
 #[cfg(test)]
 mod tests;
 
-use tidegate_component::{BuildContext, Outbox, Processor};
-use tidegate_ottl::{Condition, Context, Room, Statement, Subject};
+use tidegate_component::{BuildContext, Outbox, Processor, Reason};
+use tidegate_ottl::{Condition, Context, ErrorMode, Faults, Room, Statement, Subject};
 use tidegate_pdata::Batch;
 use tidegate_pdata::splice::{
     DataPointEditor, Edits, LogRecordEditor, MetricEditor, ResourceEditor, ScopeEditor, SpanEditor,
@@ -16,8 +16,6 @@ use tidegate_pdata::splice::{
 };
 
 pub use config::Config;
-
-use crate::ottl::{ErrorMode, Faults};
 
 /// Statements that are carried out together.
 struct Group {
@@ -121,6 +119,8 @@ struct Transform {
     splicer: Splicer,
     stages: Vec<Stage>,
     faults: Faults,
+    /// Points that statements put together with others.
+    merged: Reason,
     room: Room,
     propagates: bool,
 }
@@ -134,6 +134,7 @@ impl Transform {
                 .any(|group| group.mode == ErrorMode::Propagate),
             stages: Stage::deal(groups),
             faults: Faults::new(cx),
+            merged: cx.reason("aggregated"),
             room: Room::default(),
         }
     }
@@ -167,7 +168,7 @@ impl Processor for Transform {
         {
             out.created(created);
             if gone > 0 {
-                self.faults.merged(gone, out);
+                out.dropped(&self.merged, gone);
             }
         }
     }

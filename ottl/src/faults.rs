@@ -1,16 +1,18 @@
-//! What `filter` and `transform` have in common: how faults of statements are met.
+//! How components meet faults of statements and conditions.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tidegate_component::metrics::Counter;
 use tidegate_component::{BuildContext, BuildError, Outbox, Reason};
-use tidegate_ottl::{Error, Fault};
 use tidegate_pdata::{Batch, Context, Payload, Receipt};
+
+use crate::error::Error;
+use crate::fault::Fault;
 
 /// What happens when a statement or condition fails for a record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum ErrorMode {
+pub enum ErrorMode {
     /// It is counted and logged, and the next one is carried out.
     #[default]
     Ignore,
@@ -20,23 +22,24 @@ pub(crate) enum ErrorMode {
     Propagate,
 }
 
-/// Meets the faults of a processor's statements.
-pub(crate) struct Faults {
+/// Meets the faults of a component's statements.
+#[derive(Debug)]
+pub struct Faults {
     count: Counter,
     reason: Reason,
-    aggregated: Reason,
     seen: u64,
     /// The first of the batch that turns it away.
     propagated: Option<String>,
 }
 
 impl Faults {
-    pub(crate) fn new(cx: &BuildContext) -> Self {
+    /// Meets them for a component.
+    #[must_use]
+    pub fn new(cx: &BuildContext) -> Self {
         let help = "Statements and conditions that failed for a record.";
         Self {
             count: cx.metrics.counter("tidegate_statement_errors", help, &[]),
             reason: cx.reason("statement_failed"),
-            aggregated: cx.reason("aggregated"),
             seen: 0,
             propagated: None,
         }
@@ -44,7 +47,7 @@ impl Faults {
 
     /// Meets a fault; says whether the batch is turned away.
     #[cold]
-    pub(crate) fn meet(&mut self, text: &str, fault: &Fault, mode: ErrorMode) -> bool {
+    pub fn meet(&mut self, text: &str, fault: &Fault, mode: ErrorMode) -> bool {
         self.count.add(1);
         match mode {
             ErrorMode::Propagate => {
@@ -67,18 +70,25 @@ impl Faults {
         false
     }
 
-    /// Tells of points that statements put together with others.
-    pub(crate) fn merged(&self, items: usize, out: &mut Outbox) {
-        out.dropped(&self.aggregated, items);
-    }
-
     /// Whether the batch at hand is turned away.
-    pub(crate) const fn is_propagated(&self) -> bool {
+    #[must_use]
+    pub const fn is_propagated(&self) -> bool {
         self.propagated.is_some()
     }
 
+    /// Turns a batch away if a fault asked for that; gives it back otherwise.
+    pub fn turn_away(&mut self, batch: Batch, out: &mut Outbox) -> Option<Batch> {
+        match self.propagated.take() {
+            Some(message) => {
+                out.reject(batch, &self.reason, message.into());
+                None
+            }
+            None => Some(batch),
+        }
+    }
+
     /// Passes on what was made of a batch, or turns away what it was.
-    pub(crate) fn finish(
+    pub fn finish(
         &mut self,
         original: Option<Payload>,
         edited: Payload,
@@ -100,48 +110,11 @@ impl Faults {
 }
 
 /// A fault in a text of the configuration, at its key.
-pub(crate) fn build_error(path: &str, error: &Error) -> BuildError {
+#[must_use]
+pub fn build_error(path: &str, error: &Error) -> BuildError {
     let build_error = BuildError::at(path, error.to_string());
     match &error.remedy {
         Some(remedy) => build_error.remedy(remedy.clone()),
         None => build_error,
     }
-}
-
-/// A list of texts, or of groups with settings of their own.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub(crate) enum TextOrGroup<G> {
-    /// One text.
-    Text(String),
-    /// A group of them.
-    Group(G),
-}
-
-/// What a list holds: texts alone, which are one group, or groups.
-pub(crate) fn groups<G: Clone>(
-    list: &[TextOrGroup<G>],
-    path: &str,
-    group: impl FnOnce(Vec<String>) -> G,
-) -> Result<Vec<G>, BuildError> {
-    let texts: Vec<String> = list
-        .iter()
-        .filter_map(|entry| match entry {
-            TextOrGroup::Text(text) => Some(text.clone()),
-            TextOrGroup::Group(_) => None,
-        })
-        .collect();
-    if texts.is_empty() {
-        let groups = list.iter().filter_map(|entry| match entry {
-            TextOrGroup::Group(group) => Some(group.clone()),
-            TextOrGroup::Text(_) => None,
-        });
-        return Ok(groups.collect());
-    }
-    if texts.len() < list.len() {
-        let message = "texts and groups stand side by side";
-        return Err(BuildError::at(path, message)
-            .remedy("put the texts into a group of their own, or leave the groups out"));
-    }
-    Ok(vec![group(texts)])
 }
