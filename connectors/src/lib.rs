@@ -2,6 +2,7 @@
 
 mod clock;
 
+pub mod count;
 pub mod failover;
 pub mod forward;
 pub mod otlpjson;
@@ -12,6 +13,7 @@ use tidegate_component::{Connector, Entry};
 
 /// Every connector.
 pub static ALL: &[Entry<Box<dyn Connector>>] = &[
+    Entry::of::<count::Config>(),
     Entry::of::<failover::Config>(),
     Entry::of::<forward::Config>(),
     Entry::of::<otlpjson::Config>(),
