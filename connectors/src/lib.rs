@@ -1,5 +1,6 @@
 //! Connectors: what joins pipelines.
 
+mod aggregate;
 mod clock;
 
 pub mod count;
@@ -7,6 +8,7 @@ pub mod failover;
 pub mod forward;
 pub mod otlpjson;
 pub mod routing;
+pub mod service_graph;
 pub mod span_metrics;
 
 use tidegate_component::{Connector, Entry};
@@ -18,5 +20,6 @@ pub static ALL: &[Entry<Box<dyn Connector>>] = &[
     Entry::of::<forward::Config>(),
     Entry::of::<otlpjson::Config>(),
     Entry::of::<routing::Config>(),
+    Entry::of::<service_graph::Config>(),
     Entry::of::<span_metrics::Config>(),
 ];

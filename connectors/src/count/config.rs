@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tidegate_component::BuildError;
 use tidegate_ottl::{Condition, Context, build_error};
-use tidegate_pdata::compose::{Fields, Value};
 use tidegate_pdata::Signal;
+use tidegate_pdata::compose::{Fields, Value};
 
 use super::counter::{Attribute, Counter};
 
@@ -78,31 +78,57 @@ impl Fallback {
 }
 
 /// What of a signal is counted, and how that is called where nothing is told.
-type Counted<'c> = (&'static str, Context, &'c Option<BTreeMap<String, Metric>>, [&'static str; 2]);
+type Counted<'c> = (
+    &'static str,
+    Context,
+    &'c Option<BTreeMap<String, Metric>>,
+    [&'static str; 2],
+);
 
 impl Config {
     fn counted(&self, signal: Signal) -> Vec<Counted<'_>> {
         match signal {
             Signal::Traces => vec![
-                ("spans", Context::Span, &self.spans, ["trace.span.count", "The number of spans observed."]),
+                (
+                    "spans",
+                    Context::Span,
+                    &self.spans,
+                    ["trace.span.count", "The number of spans observed."],
+                ),
                 (
                     "spanevents",
                     Context::SpanEvent,
                     &self.spanevents,
-                    ["trace.span.event.count", "The number of span events observed."],
+                    [
+                        "trace.span.event.count",
+                        "The number of span events observed.",
+                    ],
                 ),
             ],
             Signal::Metrics => vec![
-                ("metrics", Context::Metric, &self.metrics, ["metric.count", "The number of metrics observed."]),
+                (
+                    "metrics",
+                    Context::Metric,
+                    &self.metrics,
+                    ["metric.count", "The number of metrics observed."],
+                ),
                 (
                     "datapoints",
                     Context::DataPoint,
                     &self.datapoints,
-                    ["metric.datapoint.count", "The number of data points observed."],
+                    [
+                        "metric.datapoint.count",
+                        "The number of data points observed.",
+                    ],
                 ),
             ],
             Signal::Logs => {
-                vec![("logs", Context::Log, &self.logs, ["log.record.count", "The number of log records observed."])]
+                vec![(
+                    "logs",
+                    Context::Log,
+                    &self.logs,
+                    ["log.record.count", "The number of log records observed."],
+                )]
             }
         }
     }
@@ -134,7 +160,9 @@ impl Metric {
     fn counter(&self, name: &str, context: Context, key: &str) -> Result<Counter, BuildError> {
         let path = format!("{key}::{name}");
         if name.is_empty() {
-            return Err(BuildError::at(key, "a metric has no name").remedy("name it, as `my.count`"));
+            return Err(
+                BuildError::at(key, "a metric has no name").remedy("name it, as `my.count`")
+            );
         }
         if context == Context::Metric && !self.attributes.is_empty() {
             let error = BuildError::at(format!("{path}::attributes"), "metrics have no attributes");
@@ -149,10 +177,14 @@ impl Metric {
         for (at, AttributeConfig { key, default_value }) in self.attributes.iter().enumerate() {
             let path = format!("{path}::attributes::{at}::key");
             if key.is_empty() {
-                return Err(BuildError::at(path, "an attribute has no name").remedy("name it, as `env`"));
+                return Err(
+                    BuildError::at(path, "an attribute has no name").remedy("name it, as `env`")
+                );
             }
             if counter.attributes.iter().any(|known| *known.key == **key) {
-                return Err(BuildError::at(path, format!("`{key}` is there already")).remedy("take it out"));
+                return Err(
+                    BuildError::at(path, format!("`{key}` is there already")).remedy("take it out")
+                );
             }
             counter.attributes.push(Attribute {
                 key: key.as_str().into(),

@@ -42,11 +42,18 @@ impl Counter {
     /// Reads the attributes by which a record is counted; says whether it has all of them.
     ///
     /// `look` shows the value of an attribute of the record, of its scope or of its resource.
-    pub(super) fn read(&mut self, mut look: impl FnMut(&str, &mut dyn FnMut(AnyValue<'_>)) -> bool) -> bool {
+    pub(super) fn read(
+        &mut self,
+        mut look: impl FnMut(&str, &mut dyn FnMut(AnyValue<'_>)) -> bool,
+    ) -> bool {
         self.key.clear();
-        let Self { attributes, key, .. } = self;
+        let Self {
+            attributes, key, ..
+        } = self;
         attributes.iter().all(|attribute| {
-            let found = look(&attribute.key, &mut |value| write(key, &attribute.key, value));
+            let found = look(&attribute.key, &mut |value| {
+                write(key, &attribute.key, value)
+            });
             if !found && let Some(default) = &attribute.default {
                 key.attribute(1, &attribute.key, Value::Message(default));
             }
@@ -76,7 +83,10 @@ impl Counter {
             request.point(|point| {
                 point.fixed64(number_point::START_TIME, start);
                 point.fixed64(number_point::TIME, end);
-                point.int(number_point::AS_INT, i64::try_from(count).unwrap_or(i64::MAX));
+                point.int(
+                    number_point::AS_INT,
+                    i64::try_from(count).unwrap_or(i64::MAX),
+                );
                 for entry in Attributes::new(&attributes, 1).entries() {
                     point.some_bytes(number_point::ATTRIBUTES, entry.bytes());
                 }

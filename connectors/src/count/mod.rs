@@ -10,7 +10,9 @@ mod walk;
 
 use std::sync::Arc;
 
-use tidegate_component::{BuildContext, BuildError, ComponentConfig, Connector, Reason, Routes, Stability};
+use tidegate_component::{
+    BuildContext, BuildError, ComponentConfig, Connector, Reason, Routes, Stability,
+};
 use tidegate_ottl::Faults;
 use tidegate_pdata::splice::Splicer;
 use tidegate_pdata::{Batch, Budget, Outcome, Signal};

@@ -71,7 +71,11 @@ fn told(bench: &ConnectorBench) -> Vec<String> {
                     let times = (fields.start_time_unix_nano, fields.time_unix_nano);
                     let value = point.value().map(tidegate_pdata::view::Number::to_double);
                     let line = format!("{resource} {:?} {own} {value:?} {times:?}", metric.name());
-                    lines.push(line.replace("String(", "").replace('"', "").replace([')', '('], ""));
+                    lines.push(
+                        line.replace("String(", "")
+                            .replace('"', "")
+                            .replace([')', '('], ""),
+                    );
                 }
             }
         }
@@ -90,9 +94,22 @@ fn spans_and_events_are_counted_by_resource() {
     assert_eq!(bench.send(spans()), Some(Outcome::Delivered));
     let told = told(&bench);
     assert_eq!(told.len(), 3, "{told:#?}");
-    assert!(told.iter().any(|line| line.contains("one") && line.contains("trace.span.count [] Some3.0 90, 105")), "{told:#?}");
-    assert!(told.iter().any(|line| line.contains("trace.span.event.count [] Some1.0 103, 103")), "{told:#?}");
-    assert!(told.iter().any(|line| line.contains("dev") && line.contains("trace.span.count [] Some1.0 5, 5")), "{told:#?}");
+    assert!(
+        told.iter().any(
+            |line| line.contains("one") && line.contains("trace.span.count [] Some3.0 90, 105")
+        ),
+        "{told:#?}"
+    );
+    assert!(
+        told.iter()
+            .any(|line| line.contains("trace.span.event.count [] Some1.0 103, 103")),
+        "{told:#?}"
+    );
+    assert!(
+        told.iter()
+            .any(|line| line.contains("dev") && line.contains("trace.span.count [] Some1.0 5, 5")),
+        "{told:#?}"
+    );
 }
 
 #[test]
@@ -105,8 +122,15 @@ fn what_lacks_an_attribute_is_not_counted_unless_there_is_a_default() {
     let told = told(&bench);
     // The third span of the first resource has no `env`; numbers stay numbers; the resource's is as good.
     assert_eq!(told.len(), 3, "{told:#?}");
-    for expected in ["env, prod, lib, x, n, Int5", "env, Int7, lib, x, n, Int5", "env, dev, lib, x, n, Int5"] {
-        assert!(told.iter().any(|line| line.contains(expected)), "{expected}: {told:#?}");
+    for expected in [
+        "env, prod, lib, x, n, Int5",
+        "env, Int7, lib, x, n, Int5",
+        "env, dev, lib, x, n, Int5",
+    ] {
+        assert!(
+            told.iter().any(|line| line.contains(expected)),
+            "{expected}: {told:#?}"
+        );
     }
 }
 
@@ -143,7 +167,10 @@ fn a_condition_that_fails_turns_the_batch_away() {
     let yaml = "{spans: {some: {conditions: ['ParseJSON(name)[\"a\"] == 1']}}}";
     let mut bench = bench(yaml, Signal::Traces);
     assert!(matches!(bench.send(spans()), Some(Outcome::Rejected(_))));
-    assert_eq!((bench.items(), bench.dropped("statement_failed")), (vec![0], 4));
+    assert_eq!(
+        (bench.items(), bench.dropped("statement_failed")),
+        (vec![0], 4)
+    );
     // What was counted of it is not told with the next batch.
     bench.send(Payload::empty(Signal::Traces));
     assert_eq!(bench.items(), [0]);
@@ -152,10 +179,22 @@ fn a_condition_that_fails_turns_the_batch_away() {
 #[test]
 fn what_cannot_be_is_told_at_its_key() {
     for (yaml, expected) in [
-        ("metrics: {a: {attributes: [{key: b}]}}", "metrics::a::attributes"),
-        ("logs: {a: {attributes: [{key: ''}]}}", "logs::a::attributes::0::key"),
-        ("logs: {a: {attributes: [{key: b}, {key: b}]}}", "logs::a::attributes::1::key"),
-        ("spans: {a: {conditions: ['true', 'nmae == 1']}}", "spans::a::conditions::1"),
+        (
+            "metrics: {a: {attributes: [{key: b}]}}",
+            "metrics::a::attributes",
+        ),
+        (
+            "logs: {a: {attributes: [{key: ''}]}}",
+            "logs::a::attributes::0::key",
+        ),
+        (
+            "logs: {a: {attributes: [{key: b}, {key: b}]}}",
+            "logs::a::attributes::1::key",
+        ),
+        (
+            "spans: {a: {conditions: ['true', 'nmae == 1']}}",
+            "spans::a::conditions::1",
+        ),
         ("spans: {'': {}}", "spans"),
     ] {
         let cx = BuildContext::detached("connector", "count".parse().unwrap());

@@ -4,7 +4,8 @@ use tidegate_ottl::{Context, ErrorMode, Faults, Room, Subject};
 use tidegate_pdata::Signal;
 use tidegate_pdata::compose::Request;
 use tidegate_pdata::splice::{
-    DataPointEditor, Edits, LogRecordEditor, MetricEditor, ResourceEditor, SpanEditor, SpanEventEditor, Verdict, Visit,
+    DataPointEditor, Edits, LogRecordEditor, MetricEditor, ResourceEditor, SpanEditor,
+    SpanEventEditor, Verdict, Visit,
 };
 use tidegate_pdata::view::AnyValue;
 use tidegate_pdata::wire::{Cursor, put_bytes};
@@ -13,7 +14,8 @@ use super::counter::Counter;
 use crate::clock::Moment;
 
 /// The name of the scope of all metrics, as users know it.
-const SCOPE: &str = "github.com/open-telemetry/opentelemetry-collector-contrib/connector/countconnector";
+const SCOPE: &str =
+    "github.com/open-telemetry/opentelemetry-collector-contrib/connector/countconnector";
 
 /// What a record has, and what it lies in.
 trait Record {
@@ -67,7 +69,11 @@ const fn kept_in(context: Context) -> usize {
 
 impl Walk {
     pub(super) fn new(counters: Vec<Counter>, faults: Faults) -> Self {
-        let has = |context| counters.iter().any(|counter: &Counter| counter.context == context);
+        let has = |context| {
+            counters
+                .iter()
+                .any(|counter: &Counter| counter.context == context)
+        };
         Self {
             has_events: has(Context::SpanEvent),
             has_points: has(Context::DataPoint),
@@ -122,7 +128,11 @@ impl Walk {
     ) where
         E: 'e,
     {
-        for counter in self.counters.iter_mut().filter(|counter| counter.context == context) {
+        for counter in self
+            .counters
+            .iter_mut()
+            .filter(|counter| counter.context == context)
+        {
             if !counter.read(|key, show| look(editor, key, show)) {
                 continue;
             }
@@ -131,7 +141,8 @@ impl Walk {
                 match condition.holds(&subject(editor, &mut self.room)) {
                     Ok(it) => holds |= it,
                     Err(fault) => {
-                        self.faults.meet(condition.text(), &fault, ErrorMode::Propagate);
+                        self.faults
+                            .meet(condition.text(), &fault, ErrorMode::Propagate);
                     }
                 }
                 if holds {
@@ -160,7 +171,12 @@ impl Edits for Walk {
         let (start, end) = (fields.start_time_unix_nano, fields.end_time_unix_nano);
         self.seen(Context::Span, start);
         self.seen(Context::Span, end);
-        self.count(Context::Span, span, |span, key, show| span.look(key, show), |span, room| Subject::span(span, room));
+        self.count(
+            Context::Span,
+            span,
+            |span, key, show| span.look(key, show),
+            |span, room| Subject::span(span, room),
+        );
         if self.has_events {
             let mut index = 0;
             span.edit_events(|event| {
@@ -192,8 +208,17 @@ impl Edits for Walk {
     }
 
     fn metric(&mut self, metric: &mut MetricEditor<'_>) -> Visit {
-        self.count(Context::Metric, metric, |_, _, _| false, |metric, room| Subject::metric(metric, room));
-        if self.has_points { Visit::Enter } else { Visit::Skip }
+        self.count(
+            Context::Metric,
+            metric,
+            |_, _, _| false,
+            |metric, room| Subject::metric(metric, room),
+        );
+        if self.has_points {
+            Visit::Enter
+        } else {
+            Visit::Skip
+        }
     }
 
     fn data_point(&mut self, point: &mut DataPointEditor<'_>) -> Verdict {

@@ -14,9 +14,9 @@ use tidegate_pdata::{Payload, view};
 
 use super::State;
 use super::adjusted::{Adjusted, Adjuster};
-use super::aggregate::{Aggregate, Exemplar};
 use super::plan::{Family, Found, Plan, Role, Values, kind, status};
 use super::table::{Counted, Seen, Table};
+use crate::aggregate::{Aggregate, Exemplar};
 use crate::clock::Moment;
 
 /// Spans that were not counted.

@@ -4,7 +4,6 @@
 //! adds it to the totals and passes on points of these.
 
 mod adjusted;
-mod aggregate;
 mod config;
 mod count;
 mod plan;

@@ -6,8 +6,8 @@ use tidegate_pdata::series::{SeriesHash, SeriesId};
 use tidegate_pdata::view::Attributes;
 use tidegate_pdata::wire::put_bytes;
 
-use super::aggregate::Shape;
 use super::config::{Config, Dimension, Temporality};
+use crate::aggregate::Shape;
 
 /// The value of an attribute that is looked for, as an `AnyValue` message.
 pub(super) type Found<'a> = Option<&'a [u8]>;

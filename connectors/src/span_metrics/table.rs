@@ -10,8 +10,8 @@ use hashbrown::HashMap;
 use tidegate_pdata::series::SeriesId;
 use tokio::time::Instant;
 
-use super::aggregate::Aggregate;
 use super::plan::Plan;
+use crate::aggregate::Aggregate;
 
 /// A resource, as its metrics tell it.
 #[derive(Debug)]

@@ -10,9 +10,9 @@ use tidegate_pdata::series::SeriesId;
 use tidegate_pdata::{Budget, Reservation};
 use tokio::time::Instant;
 
-use super::aggregate::Aggregate;
 use super::plan::Plan;
 use super::table::{Counted, Resource, Seen, Series, Table};
+use crate::aggregate::Aggregate;
 use crate::clock::Moment;
 
 /// Bytes that a series or a resource takes in the tables beside its own.

@@ -6,9 +6,9 @@ use tidegate_pdata::compose::{
 };
 use tidegate_pdata::view::Attributes;
 
-use super::aggregate::{Aggregate, Shape};
 use super::plan::{Plan, Role};
 use super::totals::{Group, Total, Totals};
+use crate::aggregate::{Aggregate, Shape};
 
 /// The name of the scope of all metrics, as users know it.
 const SCOPE: &str = "spanmetricsconnector";

@@ -8,7 +8,7 @@ const FINEST: i32 = 20;
 
 /// What buckets of durations there are.
 #[derive(Clone, Debug)]
-pub(super) enum Shape {
+pub(crate) enum Shape {
     /// None: only a count is kept.
     None,
     /// Those with these upper bounds, and one above.
@@ -19,19 +19,19 @@ pub(super) enum Shape {
 
 /// A span that stands as an example.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Exemplar {
-    pub(super) trace_id: [u8; 16],
-    pub(super) span_id: [u8; 8],
-    pub(super) duration: f64,
+pub(crate) struct Exemplar {
+    pub(crate) trace_id: [u8; 16],
+    pub(crate) span_id: [u8; 8],
+    pub(crate) duration: f64,
 }
 
 /// A count, and how long what was counted took.
 #[derive(Clone, Debug)]
-pub(super) struct Aggregate {
-    pub(super) count: u64,
+pub(crate) struct Aggregate {
+    pub(crate) count: u64,
     sum: f64,
     buckets: Cells,
-    pub(super) exemplars: Vec<Exemplar>,
+    pub(crate) exemplars: Vec<Exemplar>,
 }
 
 #[derive(Clone, Debug)]
@@ -51,7 +51,7 @@ struct Exponential {
 }
 
 impl Aggregate {
-    pub(super) fn new(shape: &Shape) -> Self {
+    pub(crate) fn new(shape: &Shape) -> Self {
         Self {
             count: 0,
             sum: 0.0,
@@ -71,7 +71,7 @@ impl Aggregate {
     }
 
     /// Bytes that it takes, about.
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         let cells = match &self.buckets {
             Cells::None => 0,
             Cells::Explicit(counts) => 8 * counts.len(),
@@ -81,7 +81,7 @@ impl Aggregate {
     }
 
     /// Counts one duration so many times.
-    pub(super) fn observe(&mut self, duration: f64, times: u64, shape: &Shape) {
+    pub(crate) fn observe(&mut self, duration: f64, times: u64, shape: &Shape) {
         self.count = self.count.wrapping_add(times);
         self.sum += duration * times as f64;
         match (&mut self.buckets, shape) {
@@ -97,7 +97,7 @@ impl Aggregate {
     }
 
     /// Adds what another, of the same shape, has counted.
-    pub(super) fn merge(&mut self, other: &Self, shape: &Shape, most_exemplars: usize) {
+    pub(crate) fn merge(&mut self, other: &Self, shape: &Shape, most_exemplars: usize) {
         self.count = self.count.wrapping_add(other.count);
         self.sum += other.sum;
         match (&mut self.buckets, &other.buckets) {
@@ -118,12 +118,12 @@ impl Aggregate {
     }
 
     /// Whether the points are of an exponential histogram.
-    pub(super) const fn is_exponential(&self) -> bool {
+    pub(crate) const fn is_exponential(&self) -> bool {
         matches!(self.buckets, Cells::Exponential(_))
     }
 
     /// Writes count, sum and buckets as fields of a histogram's point.
-    pub(super) fn write(&self, shape: &Shape, point: &mut Fields) {
+    pub(crate) fn write(&self, shape: &Shape, point: &mut Fields) {
         match (&self.buckets, shape) {
             (Cells::Explicit(counts), Shape::Explicit(bounds)) => {
                 point.fixed64(histogram_point::COUNT, self.count);
