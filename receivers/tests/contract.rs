@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use tidegate_component::testing::Contract;
 use tidegate_pdata::{Signal, canonical_items};
 use tidegate_receivers::{
-    ALL, file_log, host_metrics, jaeger, k8s_events, k8s_objects, kubelet_stats, nop,
+    ALL, file_log, host_metrics, jaeger, k8s_cluster, k8s_events, k8s_objects, kubelet_stats, nop,
     otlp, prometheus, statsd, syslog, zipkin,
 };
 
@@ -312,6 +312,23 @@ fn k8s_events_keeps_to_it() {
          k8s_leader_elector: ''}",
     ];
     let contract = Contract::<k8s_events::Config>::new(&minimal, &full);
+    contract.receiver(&minimal, ToOwned::to_owned);
+}
+
+#[test]
+fn k8s_cluster_keeps_to_it() {
+    let (_folder, file, _) = cluster();
+    let minimal = format!(
+        "{{auth_type: kubeConfig, kube_config_path: '{file}', collection_interval: 100ms}}"
+    );
+    let full = [
+        "{auth_type: kubeConfig, context: a, collection_interval: 20s, node_conditions_to_report: [Ready, PIDPressure], \
+         allocatable_types_to_report: [cpu], distribution: openshift, namespaces: [shop], metadata_exporters: [], \
+         k8s_leader_elector: '', metrics: {k8s.pod.phase: {enabled: false}}, \
+         resource_attributes: {k8s.pod.uid: {enabled: false}}}",
+        "{auth_type: none, namespace: shop, metadata_collection_interval: 1m}",
+    ];
+    let contract = Contract::<k8s_cluster::Config>::new(&minimal, &full);
     contract.receiver(&minimal, ToOwned::to_owned);
 }
 
