@@ -8,6 +8,7 @@ pub mod host_metrics;
 #[cfg(any(test, feature = "testing"))]
 pub mod hostile;
 pub mod jaeger;
+pub mod k8s_cluster;
 pub mod k8s_events;
 pub mod k8s_objects;
 pub mod kubelet_stats;
@@ -34,6 +35,7 @@ pub static ALL: &[Entry<Box<dyn Receiver>>] = &[
     Entry::of::<file_log::Config>(),
     Entry::of::<host_metrics::Config>(),
     Entry::of::<jaeger::Config>(),
+    Entry::of::<k8s_cluster::Config>(),
     Entry::of::<k8s_events::Config>(),
     Entry::of::<k8s_objects::Config>(),
     Entry::of::<kubelet_stats::Config>(),

@@ -6,8 +6,8 @@ use std::net::TcpStream;
 use tidegate_component::testing::Contract;
 use tidegate_pdata::{Signal, canonical_items};
 use tidegate_receivers::{
-    ALL, file_log, host_metrics, jaeger, k8s_events, k8s_objects, kubelet_stats, nop, otlp,
-    prometheus, statsd, syslog, zipkin,
+    ALL, file_log, host_metrics, jaeger, k8s_cluster, k8s_events, k8s_objects, kubelet_stats, nop,
+    otlp, prometheus, statsd, syslog, zipkin,
 };
 
 #[test]
@@ -316,6 +316,23 @@ fn k8s_events_keeps_to_it() {
 }
 
 #[test]
+fn k8s_cluster_keeps_to_it() {
+    let (_folder, file, _) = cluster();
+    let minimal = format!(
+        "{{auth_type: kubeConfig, kube_config_path: '{file}', collection_interval: 100ms}}"
+    );
+    let full = [
+        "{auth_type: kubeConfig, context: a, collection_interval: 20s, node_conditions_to_report: [Ready, PIDPressure], \
+         allocatable_types_to_report: [cpu], distribution: openshift, namespaces: [shop], metadata_exporters: [], \
+         k8s_leader_elector: '', metrics: {k8s.pod.phase: {enabled: false}}, \
+         resource_attributes: {k8s.pod.uid: {enabled: false}}}",
+        "{auth_type: none, namespace: shop, metadata_collection_interval: 1m}",
+    ];
+    let contract = Contract::<k8s_cluster::Config>::new(&minimal, &full);
+    contract.receiver(&minimal, ToOwned::to_owned);
+}
+
+#[test]
 fn k8s_objects_keeps_to_it() {
     let (_folder, file, answering) = cluster();
     let minimal = format!(
@@ -362,7 +379,16 @@ fn prometheus_keeps_to_it() {
     let all = format!(
         "{job}\ntrim_metric_suffixes: true\ntarget_allocator:\napi_server: {{enabled: false}}"
     );
-    let all = [&*all];
+    let found = "config: {scrape_configs: [{job_name: a, \
+        oauth2: {client_id: a, client_secret: b, scopes: [c], token_url: 'http://d/', endpoint_params: {e: 1}}, \
+        dns_sd_configs: [{names: [a], type: AAAA, port: 1, refresh_interval: 1s}], \
+        consul_sd_configs: [{server: 'a:1', path_prefix: b, datacenter: c, namespace: d, partition: e, tag_separator: f, \
+          scheme: https, username: g, password: h, allow_stale: false, refresh_interval: 1s, services: [i], tags: [j], \
+          node_meta: {k: 1}, filter: l, health_filter: m}], \
+        kubernetes_sd_configs: [{api_server: 'https://a', role: endpointslice, namespaces: {names: [b]}, \
+          selectors: [{role: service, label: 'a=b'}], attach_metadata: {node: true, namespace: true, deployment: true, \
+          job: true, cronjob: true}, bearer_token: t}]}]}";
+    let all = [&*all, found];
     let contract = Contract::<prometheus::Config>::new(job, &all);
     contract.receiver(job, |_| job.to_owned());
 }

@@ -19,6 +19,7 @@ use tidegate_component::{Receiver, ReceiverContext, StartError, async_trait};
 use tidegate_transport::kubernetes::{Api, Surroundings};
 
 pub use config::Config;
+pub(crate) use pods::quantity;
 
 use crate::scrape::{Controller, Running, Schedule};
 use config::Access;

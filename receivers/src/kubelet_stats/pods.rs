@@ -212,7 +212,7 @@ impl Resources {
 }
 
 /// An amount as Kubernetes writes it: `100m`, `1.5`, `128Mi`, `1e3`.
-pub(super) fn quantity(text: &str) -> Option<f64> {
+pub(crate) fn quantity(text: &str) -> Option<f64> {
     let text = text.trim();
     if let Ok(plain) = text.parse::<f64>() {
         return plain.is_finite().then_some(plain);

@@ -1,10 +1,12 @@
-//! What receivers share that make log records of what the Kubernetes API tells.
+//! What receivers share that watch the Kubernetes API.
 //!
-//! A [`Follower`] follows one collection: it goes on by a step, hands over what that brought, and
-//! only then goes on. So a pipeline that refuses makes the API server wait.
+//! A [`Shelf`] has the objects of a collection as they are now. A [`Follower`] makes log records of what happens to them:
+//! it goes on by a step, hands over what that brought, and only then goes on. So a pipeline that
+//! refuses makes the API server wait.
 
 mod json;
 mod place;
+mod shelf;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -19,6 +21,7 @@ use tokio::time::{Instant, sleep};
 
 pub(crate) use json::write_json;
 pub(crate) use place::{Place, Places};
+pub(crate) use shelf::{Keeper, Kept, ObjectKey, Read, Shelf};
 
 use crate::scrape::{Running, Stop, stoppable};
 

@@ -20,6 +20,22 @@ pub(super) fn is_legacy_metric(name: &str) -> bool {
     is_legacy_label(&name.replace(':', "_"))
 }
 
+/// A name as that of a label: whatever is no letter, no digit and no underscore becomes one.
+pub(super) fn sanitized(name: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    name.chars()
+        .map(|c| if plain(c) { c } else { '_' })
+        .collect()
+}
+
+/// An address with its port; that of IPv6 stands in brackets.
+pub(super) fn host_port(host: &str, port: impl std::fmt::Display) -> String {
+    match host.contains(':') {
+        true => format!("[{host}]:{port}"),
+        false => format!("{host}:{port}"),
+    }
+}
+
 /// Whether a template makes such a name, whatever its groups match.
 pub(super) fn is_legacy_template(template: &str) -> bool {
     let mut plain = String::with_capacity(template.len());
@@ -50,8 +66,24 @@ pub(super) fn is_legacy_template(template: &str) -> bool {
 /// Targets with labels in common.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Group {
-    pub(super) targets: Vec<String>,
+    pub(super) targets: Vec<Spot>,
     pub(super) labels: BTreeMap<String, String>,
+}
+
+/// Where a target is, with labels that are its own; these count more than those of its group.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Spot {
+    pub(super) address: String,
+    pub(super) labels: Owned,
+}
+
+impl From<String> for Spot {
+    fn from(address: String) -> Self {
+        Self {
+            address,
+            labels: Vec::new(),
+        }
+    }
 }
 
 /// Labels of a target.

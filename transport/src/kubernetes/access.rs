@@ -4,9 +4,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use http::HeaderMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use tidegate_component::{BuildError, StartError};
+use tidegate_component::{BuildError, StartError, async_trait};
 use tidegate_document::Secret;
 
 use super::kubeconfig;
@@ -115,6 +116,16 @@ impl AccessKeys {
     }
 }
 
+/// Says who is speaking, in the headers of a request.
+#[async_trait]
+pub trait Authorize: fmt::Debug + Send + Sync {
+    /// Adds what says so.
+    ///
+    /// # Errors
+    /// When that cannot be had now.
+    async fn authorize(&self, headers: &mut HeaderMap) -> Result<(), String>;
+}
+
 /// What a client says of itself.
 #[derive(Clone, Debug)]
 pub enum Token {
@@ -124,6 +135,8 @@ pub enum Token {
     Header(Secret),
     /// What is in a file, which is read for each request as it is renewed from time to time.
     File(PathBuf),
+    /// What somebody else knows.
+    By(Arc<dyn Authorize>),
 }
 
 /// Where the API is and how to speak to it.

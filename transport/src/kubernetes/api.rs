@@ -104,6 +104,16 @@ impl Api {
         })
     }
 
+    /// A client that speaks over a channel which is there already; `base` is what every URL begins with.
+    #[must_use]
+    pub fn over(channel: HttpChannel, base: &str, token: Token) -> Self {
+        Self {
+            channel,
+            base: base.trim_end_matches('/').to_owned(),
+            token,
+        }
+    }
+
     /// Gets what is at a path, as JSON of at most so many bytes.
     ///
     /// # Errors
@@ -202,7 +212,10 @@ impl Api {
             let json = HeaderValue::from_static("application/json");
             headers.insert(header::CONTENT_TYPE, json);
         }
-        if let Some(text) = self.authorization().await? {
+        if let Token::By(somebody) = &self.token {
+            let added = somebody.authorize(&mut headers).await;
+            added.map_err(ApiError::Unreachable)?;
+        } else if let Some(text) = self.authorization().await? {
             let value = HeaderValue::try_from(text);
             let mut value = value.map_err(|_| {
                 ApiError::Unreachable("the token cannot be sent in a header".to_owned())
@@ -220,7 +233,7 @@ impl Api {
 
     async fn authorization(&self) -> Result<Option<String>, ApiError> {
         match &self.token {
-            Token::None => Ok(None),
+            Token::None | Token::By(_) => Ok(None),
             Token::Header(value) => Ok(Some(value.reveal().to_owned())),
             Token::File(path) => match tokio::fs::read_to_string(path).await {
                 Ok(text) => Ok(Some(format!("Bearer {}", text.trim()))),

@@ -12,6 +12,6 @@ pub mod scripted;
 mod tests;
 mod watch;
 
-pub use access::{Access, AccessKeys, AuthType, Surroundings, Token};
+pub use access::{Access, AccessKeys, AuthType, Authorize, Surroundings, Token};
 pub use api::{Api, ApiError};
 pub use watch::{Came, Collection, Event, Watch};

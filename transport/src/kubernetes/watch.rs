@@ -384,6 +384,8 @@ impl<'a> Watch<'a> {
             if matches!(error, ApiError::Senseless(_) | ApiError::TooLarge(_)) {
                 self.version = None;
             }
+            // A list that is too large to come all at once may come in pages.
+            self.collection.in_pages |= matches!(error, ApiError::TooLarge(_));
             self.faults += 1;
         }
         let text = error.to_string();

@@ -1,5 +1,9 @@
 //! Where targets come from.
 
+mod consul;
+mod dns;
+mod kubernetes;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -25,7 +29,11 @@ impl StaticKeys {
     /// The targets as a group.
     pub(in crate::prometheus) fn group(&self) -> Group {
         Group {
-            targets: self.targets.iter().map(|word| word.0.clone()).collect(),
+            targets: self
+                .targets
+                .iter()
+                .map(|word| word.0.clone().into())
+                .collect(),
             labels: self
                 .labels
                 .iter()
@@ -76,6 +84,12 @@ macro_rules! unbuilt_discovery {
             file_sd_configs: Vec<FileKeys>,
             /// Targets listed by HTTP servers.
             http_sd_configs: Vec<HttpSdKeys>,
+            /// Targets found in DNS.
+            dns_sd_configs: Vec<dns::DnsKeys>,
+            /// Targets that a Consul agent knows of.
+            consul_sd_configs: Vec<consul::ConsulSdKeys>,
+            /// Targets that a cluster of Kubernetes has.
+            kubernetes_sd_configs: Vec<kubernetes::KubernetesSdKeys>,
             $(
                 #[doc = concat!("Targets found in ", $name, ": not built.")]
                 $key: Option<Unbuilt>,
@@ -89,7 +103,7 @@ macro_rules! unbuilt_discovery {
                         return Err(unbuilt(
                             format!("{path}::{}", stringify!($key)),
                             concat!("finding targets in ", $name, " is"),
-                            "list the targets in `static_configs`, `file_sd_configs` or `http_sd_configs`",
+                            "list the targets in `static_configs`, or have something list them for `file_sd_configs` or `http_sd_configs`",
                         ));
                     }
                 )*
@@ -101,9 +115,7 @@ macro_rules! unbuilt_discovery {
 
 unbuilt_discovery! {
     azure_sd_configs: "Azure";
-    consul_sd_configs: "Consul";
     digitalocean_sd_configs: "DigitalOcean";
-    dns_sd_configs: "DNS";
     docker_sd_configs: "Docker";
     dockerswarm_sd_configs: "Docker Swarm";
     ec2_sd_configs: "EC2";
@@ -111,7 +123,6 @@ unbuilt_discovery! {
     gce_sd_configs: "Google Compute Engine";
     hetzner_sd_configs: "Hetzner";
     ionos_sd_configs: "IONOS";
-    kubernetes_sd_configs: "Kubernetes";
     kuma_sd_configs: "Kuma";
     lightsail_sd_configs: "Lightsail";
     linode_sd_configs: "Linode";
@@ -180,6 +191,18 @@ impl DiscoveryKeys {
                         .remedy("write for example `http://inventory:8080/targets`")
                 })?;
             sources.push(Source::Http(Box::new(list)));
+        }
+        for (at, keys) in self.dns_sd_configs.iter().enumerate() {
+            let path = format!("{path}::dns_sd_configs::{at}");
+            sources.push(Source::Dns(keys.build(&path)?));
+        }
+        for (at, keys) in self.consul_sd_configs.iter().enumerate() {
+            let path = format!("{path}::consul_sd_configs::{at}");
+            sources.push(Source::Consul(Box::new(keys.build(&path)?)));
+        }
+        for (at, keys) in self.kubernetes_sd_configs.iter().enumerate() {
+            let path = format!("{path}::kubernetes_sd_configs::{at}");
+            sources.push(Source::Kubernetes(Box::new(keys.build(&path)?)));
         }
         Ok(sources)
     }

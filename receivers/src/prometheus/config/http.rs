@@ -9,19 +9,20 @@ use tidegate_document::{OneOrMany, Secret};
 use tidegate_transport::client::{HttpClient, HttpCompression, HttpSettings};
 use tidegate_transport::tls::{ClientTls, Version};
 
+use super::oauth2::OAuth2Keys;
 use super::types::Unbuilt;
 use crate::prometheus::scrape::credentials::{Credentials, Given, Header, Login};
 
 /// The keys of an HTTP client.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::prometheus) struct HttpKeys {
     /// A name and a password to send with each request.
     basic_auth: Option<BasicAuth>,
     /// Credentials to send in the `Authorization` header.
     authorization: Option<Authorization>,
-    /// A token that is fetched from an OAuth 2.0 server: not built.
-    oauth2: Option<Unbuilt>,
+    /// A token to send with each request, which is fetched from an OAuth 2.0 server.
+    oauth2: Option<OAuth2Keys>,
     /// The older form of `authorization.credentials`.
     bearer_token: Option<Secret>,
     /// The older form of `authorization.credentials_file`.
@@ -45,7 +46,7 @@ pub(in crate::prometheus) struct HttpKeys {
 }
 
 /// `basic_auth`.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::prometheus) struct BasicAuth {
     /// The name.
@@ -63,7 +64,7 @@ pub(in crate::prometheus) struct BasicAuth {
 }
 
 /// `authorization`.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::prometheus) struct Authorization {
     /// The scheme; Bearer unless told.
@@ -77,7 +78,7 @@ pub(in crate::prometheus) struct Authorization {
 }
 
 /// `http_headers.<name>`.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::prometheus) struct HeaderValues {
     /// Values.
@@ -89,7 +90,7 @@ pub(in crate::prometheus) struct HeaderValues {
 }
 
 /// `tls_config`.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::prometheus) struct TlsKeys {
     /// The certificates of the CAs that may vouch for the target.
@@ -121,7 +122,7 @@ pub(in crate::prometheus) struct TlsKeys {
 }
 
 /// A version of TLS as Prometheus writes it.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 pub(in crate::prometheus) enum TlsVersion {
     /// TLS 1.0, which nothing here speaks.
     #[serde(rename = "TLS10")]
@@ -152,7 +153,25 @@ impl From<TlsVersion> for Version {
 const TLS_RELOAD: u64 = 60;
 
 impl TlsKeys {
-    fn client(&self) -> ClientTls {
+    pub(super) fn check_unbuilt(&self, path: &str) -> Result<(), BuildError> {
+        for (key, named) in [
+            ("ca_ref", self.ca_ref),
+            ("cert_ref", self.cert_ref),
+            ("key_ref", self.key_ref),
+        ] {
+            if named.is_some() {
+                let what = format!("`{key}` is");
+                return Err(unbuilt(
+                    format!("{path}::{key}"),
+                    &what,
+                    "name a file instead",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn client(&self) -> ClientTls {
         let files = self.ca_file.is_some() || self.cert_file.is_some() || self.key_file.is_some();
         ClientTls {
             insecure_skip_verify: self.insecure_skip_verify,
@@ -204,15 +223,13 @@ impl HttpKeys {
     }
 
     fn check_unbuilt(&self, path: &str) -> Result<(), BuildError> {
-        let tls = &self.tls_config;
+        self.tls_config
+            .check_unbuilt(&format!("{path}::tls_config"))?;
         let basic = self.basic_auth.clone().unwrap_or_default();
         let authorization = self.authorization.clone().unwrap_or_default();
         for (key, named) in [
             ("no_proxy", self.no_proxy),
             ("proxy_connect_header", self.proxy_connect_header),
-            ("tls_config::ca_ref", tls.ca_ref),
-            ("tls_config::cert_ref", tls.cert_ref),
-            ("tls_config::key_ref", tls.key_ref),
             ("basic_auth::username_ref", basic.username_ref),
             ("basic_auth::password_ref", basic.password_ref),
             (
@@ -233,14 +250,29 @@ impl HttpKeys {
                 ));
             }
         }
-        if self.oauth2.is_some() {
-            return Err(unbuilt(
-                format!("{path}::oauth2"),
-                "OAuth 2.0 is",
-                "have the token written to a file and name it in `authorization.credentials_file`",
-            ));
-        }
         Ok(())
+    }
+
+    /// Logs in with this name and password, as older keys of some kinds of discovery have it.
+    pub(super) fn log_in(
+        &mut self,
+        username: Option<String>,
+        password: Option<Secret>,
+    ) -> Result<(), &'static str> {
+        if self.basic_auth.is_some() {
+            return Err("`basic_auth` is given too, and a request has one of them");
+        }
+        self.basic_auth = Some(BasicAuth {
+            username,
+            password,
+            ..BasicAuth::default()
+        });
+        Ok(())
+    }
+
+    /// Whether a token is sent along.
+    pub(super) const fn names_bearer(&self) -> bool {
+        self.authorization.is_some() || self.oauth2.is_some()
     }
 
     fn credentials(&self, path: &str) -> Result<Credentials, BuildError> {
@@ -248,6 +280,7 @@ impl HttpKeys {
         let named = [
             ("basic_auth", self.basic_auth.is_some()),
             ("authorization", self.authorization.is_some()),
+            ("oauth2", self.oauth2.is_some()),
             ("bearer_token", bearer),
         ];
         let mut given = named.iter().filter(|(_, given)| *given);
@@ -272,6 +305,8 @@ impl HttpKeys {
                     format!("{path}::authorization::credentials"),
                 )?,
             })
+        } else if let Some(keys) = &self.oauth2 {
+            Some(Login::OAuth2(keys.build(&format!("{path}::oauth2"))?))
         } else if bearer {
             Some(Login::Header {
                 scheme: "Bearer".to_owned(),
@@ -309,7 +344,7 @@ impl HttpKeys {
 }
 
 /// The name that Prometheus has for a key of our client.
-fn theirs(path: &str) -> String {
+pub(super) fn theirs(path: &str) -> String {
     path.replace("tls::ca_pem", "tls_config::ca")
         .replace("tls::cert_pem", "tls_config::cert")
         .replace("tls::key_pem", "tls_config::key")
@@ -330,7 +365,11 @@ fn scheme(given: Option<&str>, path: &str) -> Result<String, BuildError> {
 }
 
 /// What is written here or in a file, but not in both.
-fn one(inline: &Option<Secret>, file: &Option<String>, path: String) -> Result<Given, BuildError> {
+pub(super) fn one(
+    inline: &Option<Secret>,
+    file: &Option<String>,
+    path: String,
+) -> Result<Given, BuildError> {
     match (inline, file) {
         (Some(_), Some(_)) => {
             let key = path.rsplit("::").next().unwrap_or_default();

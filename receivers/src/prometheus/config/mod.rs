@@ -3,6 +3,7 @@
 mod check;
 mod discovery;
 mod http;
+mod oauth2;
 mod relabel;
 mod scrape;
 mod types;
@@ -26,6 +27,7 @@ use scrape::{GlobalKeys, ScrapeKeys};
 use types::Unbuilt;
 
 pub(super) use discovery::StaticKeys;
+pub(super) use http::HttpKeys;
 pub(super) use types::Span;
 
 /// Scrapes targets that speak Prometheus' formats.

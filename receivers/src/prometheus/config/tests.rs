@@ -125,8 +125,56 @@ fn the_rules_of_prometheus_are_told_with_their_places() {
             "config::scrape_configs::0::metric_name_escaping_scheme: names of UTF-8",
         ),
         (
-            "{job_name: a, kubernetes_sd_configs: [{role: pod}]}",
-            "config::scrape_configs::0::kubernetes_sd_configs: finding targets in Kubernetes is not built",
+            "{job_name: a, kubernetes_sd_configs: [{role: pod, kubeconfig_file: k, api_server: 'https://k'}]}",
+            "config::scrape_configs::0::kubernetes_sd_configs::0::kubeconfig_file: `api_server` is given too",
+        ),
+        (
+            "{job_name: a, kubernetes_sd_configs: [{role: pod, bearer_token: t}]}",
+            "config::scrape_configs::0::kubernetes_sd_configs::0::api_server: keys of an HTTP client",
+        ),
+        (
+            "{job_name: a, kubernetes_sd_configs: [{role: pod, kubeconfig_file: k, bearer_token: t}]}",
+            "config::scrape_configs::0::kubernetes_sd_configs::0::kubeconfig_file: the file says how",
+        ),
+        (
+            "{job_name: a, kubernetes_sd_configs: [{role: pod, api_server: 'k:6443'}]}",
+            "config::scrape_configs::0::kubernetes_sd_configs::0::api_server: this is no URL",
+        ),
+        (
+            "{job_name: a, kubernetes_sd_configs: [{role: pod, kubeconfig_file: k, namespaces: {own_namespace: true}}]}",
+            "config::scrape_configs::0::kubernetes_sd_configs::0::namespaces::own_namespace: the own",
+        ),
+        (
+            "{job_name: a, kubernetes_sd_configs: [{role: service, selectors: [{role: pod, label: a=b}]}]}",
+            "config::scrape_configs::0::kubernetes_sd_configs::0::selectors::0::role: targets that are made of services do not depend on pods",
+        ),
+        (
+            "{job_name: a, kubernetes_sd_configs: [{role: pod, selectors: [{role: pod, label: a=b}, {role: pod, field: c=d}]}]}",
+            "config::scrape_configs::0::kubernetes_sd_configs::0::selectors::1: there is a selector of pods already",
+        ),
+        (
+            "{job_name: a, dns_sd_configs: [{names: []}]}",
+            "config::scrape_configs::0::dns_sd_configs::0::names: no name is given",
+        ),
+        (
+            "{job_name: a, dns_sd_configs: [{names: [a], type: a}]}",
+            "config::scrape_configs::0::dns_sd_configs::0::port: records of this kind have no port",
+        ),
+        (
+            "{job_name: a, consul_sd_configs: [{server: ' '}]}",
+            "config::scrape_configs::0::consul_sd_configs::0::server: no server is named",
+        ),
+        (
+            "{job_name: a, consul_sd_configs: [{server: 'unix:///run/consul'}]}",
+            "config::scrape_configs::0::consul_sd_configs::0::scheme: the scheme \"unix\"",
+        ),
+        (
+            "{job_name: a, consul_sd_configs: [{token: x, authorization: {credentials: y}}]}",
+            "config::scrape_configs::0::consul_sd_configs::0::token: a request has one login",
+        ),
+        (
+            "{job_name: a, consul_sd_configs: [{username: x, basic_auth: {username: y}}]}",
+            "config::scrape_configs::0::consul_sd_configs::0::username: `basic_auth` is given too",
         ),
         (
             "{job_name: a, ec2_sd_configs: []}",
@@ -134,7 +182,23 @@ fn the_rules_of_prometheus_are_told_with_their_places() {
         ),
         (
             "{job_name: a, oauth2: {client_id: x}}",
-            "config::scrape_configs::0::oauth2: OAuth 2.0 is not built",
+            "config::scrape_configs::0::oauth2::token_url: \"\" is no URL",
+        ),
+        (
+            "{job_name: a, oauth2: {token_url: 'http://h/t'}}",
+            "config::scrape_configs::0::oauth2::client_id: it does not say who asks",
+        ),
+        (
+            "{job_name: a, oauth2: {client_id: x, client_secret: y, client_secret_file: z, token_url: 'http://h/t'}}",
+            "config::scrape_configs::0::oauth2::client_secret: the file of it is given too",
+        ),
+        (
+            "{job_name: a, oauth2: {client_id: x, token_url: 'http://h/t', grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer'}}",
+            "config::scrape_configs::0::oauth2::grant_type: tokens that the client signs are not built",
+        ),
+        (
+            "{job_name: a, oauth2: {client_id: x, token_url: 'http://h/t'}, bearer_token: y}",
+            "config::scrape_configs::0::bearer_token: `oauth2` is given too",
         ),
         (
             "{job_name: a, basic_auth: {username: x}, bearer_token: y}",
@@ -238,6 +302,15 @@ fn unknown_keys_and_values_are_told() {
         (
             "{job_name: a, static_configs: [{target: ['h:1']}]}",
             &["unknown key `target`", "targets"],
+        ),
+        (
+            "{job_name: a, kubernetes_sd_configs: [{role: pods}]}",
+            &["`pods` is none of the values"],
+        ),
+        ("{job_name: a, kubernetes_sd_configs: [{}]}", &["role"]),
+        (
+            "{job_name: a, dns_sd_configs: [{names: [a], type: TXT}]}",
+            &["`TXT`"],
         ),
     ] {
         let found = jobs(list).err().unwrap_or_else(|| panic!("{list} passes"));

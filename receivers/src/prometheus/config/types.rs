@@ -187,7 +187,7 @@ impl JsonSchema for Word {
 }
 
 /// A key of the original whose work nothing here does: naming it is an error that says so.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::prometheus) struct Unbuilt;
 
 impl<'de> Deserialize<'de> for Unbuilt {

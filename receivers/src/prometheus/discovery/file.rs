@@ -229,7 +229,9 @@ mod tests {
         let files = Files::new(&paths, Duration::from_secs(60)).unwrap();
         let targets = |known: &BTreeMap<PathBuf, Known>| -> Vec<String> {
             let groups = known.values().flat_map(|file| &file.groups);
-            groups.flat_map(|group| group.targets.clone()).collect()
+            groups
+                .flat_map(|group| group.targets.iter().map(|spot| spot.address.clone()))
+                .collect()
         };
         let known = files.look(BTreeMap::new(), false);
         assert_eq!(targets(&known), ["a:1", "b:2", "c:3"]);

@@ -1,11 +1,16 @@
 //! What a request is sent along with: logins and headers, some of them read from files each time.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+use tidegate_component::async_trait;
 use tidegate_document::Secret;
+use tidegate_transport::kubernetes::Authorize;
+
+use super::oauth2::Grant;
 
 /// A secret, written in the configuration or in a file.
 #[derive(Clone, Debug)]
@@ -15,7 +20,7 @@ pub(in crate::prometheus) enum Given {
 }
 
 impl Given {
-    async fn read(&self) -> Result<Secret, String> {
+    pub(super) async fn read(&self) -> Result<Secret, String> {
         match self {
             Self::Inline(secret) => Ok(secret.clone()),
             Self::File(path) => match tokio::fs::read_to_string(path).await {
@@ -31,6 +36,7 @@ impl Given {
 pub(in crate::prometheus) enum Login {
     Basic { name: Given, password: Given },
     Header { scheme: String, credentials: Given },
+    OAuth2(Arc<Grant>),
 }
 
 /// A header.
@@ -107,9 +113,17 @@ impl Credentials {
                 scheme,
                 credentials,
             }) => format!("{scheme} {}", credentials.read().await?.reveal()),
+            Some(Login::OAuth2(grant)) => grant.token().await?.reveal().to_owned(),
         };
         headers.insert(header::AUTHORIZATION, header_value(&text)?);
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Authorize for Credentials {
+    async fn authorize(&self, headers: &mut HeaderMap) -> Result<(), String> {
+        self.add_to(headers).await
     }
 }
 

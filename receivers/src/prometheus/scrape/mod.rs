@@ -2,6 +2,7 @@
 
 pub(super) mod credentials;
 mod fetch;
+pub(super) mod oauth2;
 mod pool;
 mod target;
 mod task;
@@ -13,13 +14,13 @@ use tidegate_component::{Intake, ReceiverContext, StartError, Workers};
 use tidegate_transport::client::HttpChannel;
 use tokio::sync::{mpsc, watch};
 
-use super::discovery;
+use super::discovery::{self, Clusters};
 use super::job::Job;
 use super::meters::Meters;
 use target::fnv;
 
 pub(super) use fetch::answer_of;
-pub(super) use pool::{Pool, Updates};
+pub(super) use pool::{Key, Pool, Updates};
 
 /// What the tasks of a job share.
 struct Shared {
@@ -87,8 +88,9 @@ impl Running {
                 }))
             })
             .collect::<Result<_, StartError>>()?;
+        let clusters = Clusters::new(jobs);
         for shared in shared {
-            discovery::start(&shared.job.sources, &Pool::start(&shared))?;
+            discovery::start(&shared.job.sources, &Pool::start(&shared), &clusters)?;
         }
         Ok(Self { stop, ended })
     }

@@ -12,14 +12,26 @@ use super::target::Target;
 use super::task::Task;
 use crate::prometheus::labels::Group;
 
+/// What a source calls a part of its targets, which changes as a whole.
+pub(in crate::prometheus) type Key = Arc<str>;
+
 /// Where sources bring the targets that they know of.
 pub(in crate::prometheus) struct Pool {
     shared: Arc<Shared>,
-    updates: mpsc::Sender<(usize, Vec<Group>)>,
+    updates: mpsc::Sender<Update>,
+}
+
+/// What a source tells: parts of its targets, each in place of what it was before.
+struct Update {
+    source: usize,
+    parts: Vec<(Key, Vec<Group>)>,
 }
 
 /// Updates that may wait; a source waits where there are more.
 const WAITING: usize = 16;
+
+/// Parts that are told of at once; others get their turn on the thread before the next.
+const AT_A_TIME: usize = 128;
 
 impl Pool {
     /// Starts the task that keeps the targets of a job.
@@ -27,7 +39,8 @@ impl Pool {
         let (updates, come) = mpsc::channel(WAITING);
         let keeper = Keeper {
             shared: Arc::clone(shared),
-            sources: HashMap::new(),
+            parts: HashMap::new(),
+            users: HashMap::new(),
             tasks: HashMap::new(),
         };
         shared.workers.spawn(
@@ -45,12 +58,16 @@ impl Pool {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let updates = Updates {
+        self.work(run(Updates {
             source,
             job: self.shared.job.name.clone(),
             updates: self.updates.clone(),
-        };
-        let (running, shared) = (run(updates), Arc::clone(&self.shared));
+        }));
+    }
+
+    /// Runs what sources need until the receiver stops.
+    pub(in crate::prometheus) fn work(&self, running: impl Future<Output = ()> + Send + 'static) {
+        let shared = Arc::clone(&self.shared);
         let workers = &self.shared.workers;
         workers.spawn(workers.next(), async move {
             let _alive = shared.alive.clone();
@@ -68,35 +85,88 @@ impl Pool {
 }
 
 /// Where one source brings its targets.
+#[derive(Clone)]
 pub(in crate::prometheus) struct Updates {
     source: usize,
     /// The job's name, for what is logged.
     pub(in crate::prometheus) job: String,
-    updates: mpsc::Sender<(usize, Vec<Group>)>,
+    updates: mpsc::Sender<Update>,
 }
 
 impl Updates {
     /// These are all targets of the source from now on.
     pub(in crate::prometheus) async fn set(&self, groups: Vec<Group>) {
-        // The pool goes when the receiver stops, and with it the source.
-        let _ = self.updates.send((self.source, groups)).await;
+        self.change(vec![("".into(), groups)]).await;
+    }
+
+    /// These parts are so from now on, and gone where they hold nothing; others stay as they are.
+    pub(in crate::prometheus) async fn change(&self, mut parts: Vec<(Key, Vec<Group>)>) {
+        while !parts.is_empty() {
+            let rest = parts.split_off(parts.len().min(AT_A_TIME));
+            let update = Update {
+                source: self.source,
+                parts: std::mem::replace(&mut parts, rest),
+            };
+            // The pool goes when the receiver stops, and with it the source.
+            let _ = self.updates.send(update).await;
+        }
+    }
+}
+
+/// What a source tells in a test.
+#[cfg(test)]
+pub(in crate::prometheus) struct Heard(mpsc::Receiver<Update>);
+
+#[cfg(test)]
+impl Updates {
+    /// Updates that a test hears, of a job of this name.
+    pub(in crate::prometheus) fn heard(job: &str) -> (Self, Heard) {
+        let (updates, come) = mpsc::channel(WAITING);
+        let updates = Self {
+            source: 0,
+            job: job.to_owned(),
+            updates,
+        };
+        (updates, Heard(come))
+    }
+}
+
+#[cfg(test)]
+impl Heard {
+    /// The parts of the next update.
+    pub(in crate::prometheus) async fn parts(&mut self) -> Vec<(Key, Vec<Group>)> {
+        let patience = std::time::Duration::from_secs(60);
+        let update = tokio::time::timeout(patience, self.0.recv()).await;
+        update.expect("it comes in time").expect("it comes").parts
+    }
+
+    /// The groups of the next update, which is of one part.
+    pub(in crate::prometheus) async fn next(&mut self) -> Vec<Group> {
+        let mut parts = self.parts().await;
+        assert_eq!(parts.len(), 1);
+        parts.remove(0).1
+    }
+
+    /// Nothing is told for so long.
+    pub(in crate::prometheus) async fn is_quiet(&mut self, time: std::time::Duration) {
+        let update = tokio::time::timeout(time, self.0.recv()).await;
+        assert!(update.is_err(), "something is told");
     }
 }
 
 /// Keeps the targets of a job.
 struct Keeper {
     shared: Arc<Shared>,
-    sources: HashMap<usize, Vec<Group>>,
+    /// The hashes of the targets of each part of each source.
+    parts: HashMap<(usize, Key), Vec<u64>>,
+    /// How many parts have each target.
+    users: HashMap<u64, usize>,
     /// The tasks by the hash of their targets; dropping the sender ends one.
     tasks: HashMap<u64, watch::Sender<()>>,
 }
 
 impl Keeper {
-    async fn run(
-        mut self,
-        mut come: mpsc::Receiver<(usize, Vec<Group>)>,
-        _alive: mpsc::Sender<()>,
-    ) {
+    async fn run(mut self, mut come: mpsc::Receiver<Update>, _alive: mpsc::Sender<()>) {
         let shared = Arc::clone(&self.shared);
         let stopped = shared.stopped();
         tokio::pin!(stopped);
@@ -105,9 +175,9 @@ impl Keeper {
         loop {
             tokio::select! {
                 update = come.recv(), if more => match update {
-                    Some((source, groups)) => {
-                        self.sources.insert(source, groups);
-                        self.sync();
+                    Some(update) => {
+                        self.take(update);
+                        tokio::task::yield_now().await;
                     }
                     None => more = false,
                 },
@@ -121,30 +191,36 @@ impl Keeper {
     }
 
     /// Starts and ends tasks until there is one for each target.
-    fn sync(&mut self) {
-        let job = &self.shared.job;
-        let mut wanted: HashMap<u64, Target> = HashMap::new();
-        let mut sources: Vec<_> = self.sources.iter().collect();
-        sources.sort_by_key(|(source, _)| **source);
-        for group in sources.into_iter().flat_map(|(_, groups)| groups) {
-            for address in &group.targets {
-                match Target::new(job, group, address) {
-                    Ok(Some(target)) => drop(wanted.insert(target.hash, target)),
-                    Ok(None) => {}
-                    Err(fault) => {
-                        tracing::warn!(job = %job.name, target = %address, %fault, "not a target");
-                    }
+    fn take(&mut self, update: Update) {
+        let mut come: HashMap<u64, Target> = HashMap::new();
+        let mut left = Vec::new();
+        for (key, groups) in update.parts {
+            let targets = self.targets(&groups);
+            let mut hashes: Vec<u64> = targets.keys().copied().collect();
+            hashes.shrink_to_fit();
+            for (hash, target) in targets {
+                *self.users.entry(hash).or_default() += 1;
+                come.insert(hash, target);
+            }
+            let place = (update.source, key);
+            left.extend(match hashes.is_empty() {
+                true => self.parts.remove(&place),
+                false => self.parts.insert(place, hashes),
+            });
+        }
+        for hash in left.into_iter().flatten() {
+            if let Some(users) = self.users.get_mut(&hash) {
+                *users -= 1;
+                if *users == 0 {
+                    self.users.remove(&hash);
                 }
             }
         }
-        let crowded = wanted.len() > job.limits.targets;
-        if self.shared.crowded.swap(crowded, Relaxed) != crowded && crowded {
-            let (targets, limit) = (wanted.len(), job.limits.targets);
-            tracing::warn!(job = %job.name, targets, limit, "more targets than `target_limit`: none is scraped");
-        }
+        self.tell_crowd();
         let before = self.tasks.len();
-        self.tasks.retain(|hash, _| wanted.contains_key(hash));
-        for (hash, target) in wanted {
+        self.tasks.retain(|hash, _| self.users.contains_key(hash));
+        come.retain(|hash, _| self.users.contains_key(hash));
+        for (hash, target) in come {
             self.tasks.entry(hash).or_insert_with(|| {
                 let (sender, gone) = watch::channel(());
                 let workers = &self.shared.workers;
@@ -155,5 +231,34 @@ impl Keeper {
         }
         let change = self.tasks.len() as i64 - before as i64;
         self.shared.meters.targets.add(change);
+    }
+
+    /// The targets of groups, by their hashes.
+    fn targets(&self, groups: &[Group]) -> HashMap<u64, Target> {
+        let job = &self.shared.job;
+        let mut targets = HashMap::new();
+        for group in groups {
+            for spot in &group.targets {
+                match Target::new(job, group, spot) {
+                    Ok(Some(target)) => drop(targets.insert(target.hash, target)),
+                    Ok(None) => {}
+                    Err(fault) => {
+                        let target = &spot.address;
+                        tracing::warn!(job = %job.name, %target, %fault, "not a target");
+                    }
+                }
+            }
+        }
+        targets
+    }
+
+    /// Notes whether there are more targets than there may be, before any of them is scraped.
+    fn tell_crowd(&self) {
+        let job = &self.shared.job;
+        let (targets, limit) = (self.users.len(), job.limits.targets);
+        let crowded = targets > limit;
+        if self.shared.crowded.swap(crowded, Relaxed) != crowded && crowded {
+            tracing::warn!(job = %job.name, targets, limit, "more targets than `target_limit`: none is scraped");
+        }
     }
 }

@@ -7,7 +7,7 @@ use http::Uri;
 
 use crate::prometheus::config::Span;
 use crate::prometheus::job::Job;
-use crate::prometheus::labels::{Group, LabelSet, Owned, Public};
+use crate::prometheus::labels::{Group, LabelSet, Owned, Public, Spot};
 use crate::prometheus::relabel;
 
 /// A target.
@@ -42,9 +42,9 @@ impl Target {
     pub(in crate::prometheus) fn new(
         job: &Job,
         group: &Group,
-        address: &str,
+        spot: &Spot,
     ) -> Result<Option<Self>, String> {
-        let mut set = discovered(job, group, address);
+        let mut set = discovered(job, group, spot);
         let scheme = set.get("__scheme__").to_owned();
         let known = resource(&set);
         if !relabel::run(&job.relabel, &mut set) {
@@ -78,6 +78,10 @@ impl Target {
         }
         let text = uri.to_string();
         hashed.push(text.as_bytes());
+        // Another pod at the address of one that went is another target.
+        for (name, value) in &known {
+            hashed.extend([name.as_bytes(), b"\xff", value.as_bytes(), b"\xff"]);
+        }
         let hash = fnv(&hashed);
         let public = all.into_iter().filter(|(name, _)| !name.starts_with("__"));
         Ok(Some(Self {
@@ -106,12 +110,15 @@ impl Target {
 }
 
 /// The labels of a target before relabelling.
-fn discovered<'a>(job: &'a Job, group: &'a Group, address: &'a str) -> LabelSet<'a> {
+fn discovered<'a>(job: &'a Job, group: &'a Group, spot: &'a Spot) -> LabelSet<'a> {
     let mut set = LabelSet::default();
     for (name, value) in &group.labels {
         set.set(name, Cow::Borrowed(value));
     }
-    set.set("__address__", Cow::Borrowed(address));
+    for (name, value) in &spot.labels {
+        set.set(name, Cow::Borrowed(value));
+    }
+    set.set("__address__", Cow::Borrowed(&spot.address));
     let defaults = [
         ("job", job.name.clone()),
         ("__scrape_interval__", Span(job.interval).to_string()),

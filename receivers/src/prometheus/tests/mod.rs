@@ -1,7 +1,10 @@
 //! The receiver as a whole, before targets that are scripted.
 
+mod consul;
 mod discovery;
 mod faults;
+mod kubernetes;
+mod oauth2;
 mod peer;
 
 use std::sync::Arc;

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 
 use super::PATIENCE;
 
-/// What a request is answered with.
+/// What a request is answered with; a request's body is kept behind its head.
 #[derive(Clone, Debug)]
 pub(super) enum Reply {
     /// These bytes, then the end of the connection.
@@ -104,6 +104,11 @@ impl Peer {
             .clone()
     }
 
+    /// How many requests there were.
+    pub(super) fn count(&self) -> usize {
+        self.requests().len()
+    }
+
     /// The last request, its names in lower case.
     pub(super) fn request(&self) -> String {
         self.requests().pop().unwrap_or_default()
@@ -147,6 +152,14 @@ async fn serve(
 ) -> std::io::Result<()> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await?);
+    }
+    let text = String::from_utf8_lossy(&head).to_ascii_lowercase();
+    let length = text
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "));
+    let length = length.and_then(|text| text.parse().ok()).unwrap_or(0);
+    for _ in 0..length {
         head.push(stream.read_u8().await?);
     }
     let count = {
