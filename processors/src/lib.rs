@@ -18,6 +18,7 @@ pub mod redaction;
 pub mod resource;
 pub mod resource_detection;
 pub mod span;
+pub mod tail_sampling;
 pub mod transform;
 
 mod actions;
@@ -50,5 +51,6 @@ pub static ALL: &[Entry<Box<dyn Processor>>] = &[
     Entry::of::<resource::Config>(),
     Entry::of::<resource_detection::Config>(),
     Entry::of::<span::Config>(),
+    Entry::of::<tail_sampling::Config>(),
     Entry::of::<transform::Config>(),
 ];

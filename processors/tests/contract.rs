@@ -4,7 +4,8 @@ use tidegate_component::testing::Contract;
 use tidegate_processors::{
     ALL, attributes, batch, cumulative_to_delta, delta_to_cumulative, filter, group_by_attrs,
     interval, k8s_attributes, log_dedup, memory_limiter, metrics_transform, metricsgeneration,
-    probabilistic_sampler, rate_limiter, redaction, resource, resource_detection, span, transform,
+    probabilistic_sampler, rate_limiter, redaction, resource, resource_detection, span,
+    tail_sampling, transform,
 };
 
 /// Every action, each with the keys that it takes.
@@ -270,6 +271,56 @@ exclude: {match_type: strict, span_names: [none]}
 ";
     let rules = "name: {to_attributes: {rules: ['(?P<all>.*)']}}";
     Contract::<span::Config>::new("status: {code: Ok}", &[full, rules]).processor();
+}
+
+#[test]
+fn tail_sampling_keeps_to_it() {
+    let full = "
+decision_wait: 10s
+decision_wait_after_root_received: 2s
+num_traces: 100
+block_on_overflow: false
+expected_new_traces_per_sec: 10
+num_shards: 4
+decision_cache: {sampled_cache_size: 1000, non_sampled_cache_size: 1000}
+sample_on_first_match: true
+sampling_strategy: trace-complete
+drop_pending_traces_on_shutdown: false
+maximum_trace_size_bytes: 100kB
+memory_limit: 100KiB
+overflow: decide_early
+inverted_decisions: true
+record_policy: true
+policies:
+- {name: drop, type: drop, drop: {drop_sub_policy: [{name: a, type: string_attribute, string_attribute: {key: http.method, values: [^G], enabled_regex_matching: true, cache_max_size: 10}}]}}
+- {name: and, type: and, and: {and_sub_policy: [{name: a, type: latency, latency: {threshold_ms: 1, upper_threshold_ms: 100}}, {name: b, type: not, not: {not_sub_policy: {name: c, type: trace_flags}}}]}}
+- {name: number, type: numeric_attribute, numeric_attribute: {key: http.status_code, min_value: 200, max_value: 299, invert_match: true}}
+- {name: bool, type: boolean_attribute, boolean_attribute: {key: a, value: true, invert_match: true}}
+- {name: text, type: string_attribute, string_attribute: {key: a, values: [b], invert_match: true}}
+- {name: state, type: trace_state, trace_state: {key: a, values: [b]}}
+- {name: code, type: status_code, status_code: {status_codes: [ERROR, OK]}}
+- {name: count, type: span_count, span_count: {min_spans: 2, max_spans: 20}}
+- {name: rate, type: rate_limiting, rate_limiting: {spans_per_second: 35}}
+- {name: bytes, type: bytes_limiting, bytes_limiting: {bytes_per_second: 1000, burst_capacity: 20000}}
+- {name: share, type: probabilistic, probabilistic: {hash_salt: s, sampling_percentage: 50}}
+- {name: ottl, type: ottl_condition, ottl_condition: {error_mode: propagate, span: ['attributes[\"a\"] > 1', 'name == \"x\"'], spanevent: ['name == \"exception\"']}}
+- name: budget
+  type: composite
+  composite:
+    max_total_spans_per_second: 100
+    policy_order: [a, b]
+    composite_sub_policy: [{name: a, type: and, and: {and_sub_policy: [{name: c, type: always_sample}]}}, {name: b, type: always_sample}]
+    rate_allocation: [{policy: a, percent: 50}]
+";
+    let few = "
+{decision_wait: 0s, drop_pending_traces_on_shutdown: true, num_traces: 3, overflow: drop_new, memory_limit: 20KiB, policies: [{name: all, type: always_sample}]}";
+    let ingest = "
+{sampling_strategy: span-ingest, block_on_overflow: true, policies: [{name: code, type: status_code, status_code: {status_codes: [ERROR]}}]}";
+    Contract::<tail_sampling::Config>::new(
+        "policies: [{name: all, type: always_sample}]",
+        &[full, few, ingest],
+    )
+    .processor();
 }
 
 #[test]

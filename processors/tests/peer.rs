@@ -40,9 +40,40 @@ fn build(name: &str, config: &Value, signal: Signal) -> Box<dyn Processor> {
 /// What came out of each batch, and last what came out at the end.
 type Rounds = Vec<Vec<String>>;
 
+/// Feature gates of the Collector, with what stands for them here and the setting that it stands for.
+const GATES: &[(&str, &str, bool)] = &[
+    (
+        "processor.tailsamplingprocessor.disableinvertdecisions",
+        "inverted_decisions",
+        false,
+    ),
+    (
+        "processor.tailsamplingprocessor.recordpolicy",
+        "record_policy",
+        true,
+    ),
+];
+
+/// The batches of a case, which several may share.
+fn batches(case: &Value) -> Value {
+    match case["traffic"].as_str() {
+        Some(name) => {
+            let text = std::fs::read(folder("traffic").join(name)).unwrap();
+            serde_json::from_slice(&text).unwrap()
+        }
+        None => case["batches"].clone(),
+    }
+}
+
 fn ours(case: &Value, signal: Signal) -> Rounds {
     let name = case["processor"].as_str().unwrap();
-    let mut processor = build(name, &case["config"], signal);
+    let mut config = case["config"].clone();
+    for (gate, key, value) in GATES {
+        if case["gates"][gate] == *value {
+            config[key] = json!(true);
+        }
+    }
+    let mut processor = build(name, &config, signal);
     let mut rounds = Rounds::new();
     let mut take = |out: &mut Outbox| {
         let mut lines = Vec::new();
@@ -55,7 +86,7 @@ fn ours(case: &Value, signal: Signal) -> Rounds {
         rounds.push(lines);
     };
     let mut out = Outbox::default();
-    for batch in case["batches"].as_array().unwrap() {
+    for batch in batches(case).as_array().unwrap() {
         let payload = payload(signal, batch.to_string().as_bytes());
         let batch = Batch::new(payload, Context::default(), Receipt::none());
         processor.process(batch, &mut out);
@@ -167,4 +198,29 @@ fn interval_equals_the_collectors() {
 #[test]
 fn log_dedup_equals_the_collectors() {
     check("log_dedup-");
+}
+
+#[test]
+fn tail_sampling_equals_the_collectors() {
+    check("tail_sampling-");
+}
+
+/// Which traces a rate lets through depends on the order in which they are asked for, which is random in the
+/// Collector; how many does not.
+#[test]
+fn rates_of_tail_sampling_let_as_much_through_as_the_collectors() {
+    for name in ["spans", "budget"] {
+        let case = std::fs::read(folder(&format!("cases/rate_of_tail_sampling-{name}.json")));
+        let case: Value = serde_json::from_slice(&case.unwrap()).unwrap();
+        let golden = folder(&format!("golden/rate_of_tail_sampling-{name}.txt"));
+        let golden = std::fs::read_to_string(golden).unwrap();
+        let records = |rounds: Rounds| rounds.iter().map(Vec::len).sum::<usize>();
+        let ours = records(ours(&case, Signal::Traces));
+        let theirs = records(collectors(&golden, Signal::Traces));
+        // A new second may begin on the way.
+        assert!(
+            (theirs..=2 * theirs).contains(&ours),
+            "{name}: {ours}, {theirs}"
+        );
+    }
 }

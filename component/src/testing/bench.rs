@@ -132,6 +132,12 @@ impl ProcessorBench {
         &self.context
     }
 
+    /// What senders are promised before it.
+    #[must_use]
+    pub fn promise(&self) -> Promise {
+        self.processor.promise(self.context.promise)
+    }
+
     /// Has the far end answer like this from here on.
     pub fn far_end(&mut self, outcome: Outcome) {
         self.account.far_end = Some(outcome);

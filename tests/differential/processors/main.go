@@ -19,11 +19,13 @@ import (
 	"github.com/open-telemetry/opentelemetry-collector-contrib/processor/metricstransformprocessor"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/processor/redactionprocessor"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/processor/spanprocessor"
+	"github.com/open-telemetry/opentelemetry-collector-contrib/processor/tailsamplingprocessor"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/confmap/xconfmap"
 	"go.opentelemetry.io/collector/consumer"
+	"go.opentelemetry.io/collector/featuregate"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/pdata/ptrace"
@@ -37,6 +39,10 @@ type testCase struct {
 	Signal    string
 	Config    map[string]any
 	Batches   []any
+	// A file beside the cases that holds the batches, where several cases have the same.
+	Traffic string
+	// Feature gates that are not as they are by default.
+	Gates map[string]bool
 	// How long it may take until what is held is passed on.
 	Wait time.Duration
 }
@@ -58,6 +64,7 @@ func factory(name string) processor.Factory {
 		metricstransformprocessor.NewFactory(),
 		redactionprocessor.NewFactory(),
 		spanprocessor.NewFactory(),
+		tailsamplingprocessor.NewFactory(),
 	}
 	for _, factory := range factories {
 		if strings.ReplaceAll(factory.Type().String(), "_", "") == strings.ReplaceAll(name, "_", "") {
@@ -124,6 +131,15 @@ func run(path string) string {
 	check(err)
 	var of testCase
 	check(yaml.Unmarshal(text, &of))
+	if of.Traffic != "" {
+		text, err := os.ReadFile(filepath.Join(filepath.Dir(path), "..", "traffic", of.Traffic))
+		check(err)
+		check(yaml.Unmarshal(text, &of.Batches))
+	}
+	for gate, enabled := range of.Gates {
+		check(featuregate.GlobalRegistry().Set(gate, enabled))
+		defer func() { check(featuregate.GlobalRegistry().Set(gate, !enabled)) }()
+	}
 	factory := factory(of.Processor)
 	config := factory.CreateDefaultConfig()
 	check(confmap.NewFromStringMap(of.Config).Unmarshal(config))
