@@ -8,6 +8,7 @@ pub mod host_metrics;
 #[cfg(any(test, feature = "testing"))]
 pub mod hostile;
 pub mod jaeger;
+pub mod journald;
 pub mod k8s_events;
 pub mod k8s_objects;
 pub mod kubelet_stats;
@@ -20,6 +21,8 @@ pub mod prometheus;
 mod repeated;
 mod scrape;
 mod servers;
+#[cfg(test)]
+mod shelf;
 pub mod statsd;
 pub mod syslog;
 mod text;
@@ -34,6 +37,7 @@ pub static ALL: &[Entry<Box<dyn Receiver>>] = &[
     Entry::of::<file_log::Config>(),
     Entry::of::<host_metrics::Config>(),
     Entry::of::<jaeger::Config>(),
+    Entry::of::<journald::Config>(),
     Entry::of::<k8s_events::Config>(),
     Entry::of::<k8s_objects::Config>(),
     Entry::of::<kubelet_stats::Config>(),
