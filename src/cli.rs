@@ -102,11 +102,32 @@ pub(crate) enum Command {
         #[command(subcommand)]
         action: Ottl,
     },
+    /// Takes over what a Collector's `file_storage` holds: places in files, and queues.
+    ///
+    /// Its databases are read and left as they are. Stop the Collector first, and run it as the user that
+    /// Tidegate runs as.
+    ImportStorage(Import),
     /// Accepted for the Collector's sake: there are no feature gates.
     Featuregate {
         /// A gate.
         id: Option<String>,
     },
+}
+
+/// What is taken over from a Collector, and where to.
+#[derive(Args, Debug)]
+pub(crate) struct Import {
+    /// The directory of the Collector's `file_storage`.
+    pub(crate) directory: PathBuf,
+    /// The directory of Tidegate's `file_storage`. [default: the same]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) to: Option<PathBuf>,
+    /// Leaves out requests that are damaged, and says how many.
+    #[arg(long)]
+    pub(crate) skip_damaged: bool,
+    /// Says what would be taken over, and writes nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 /// How a ledger is printed.

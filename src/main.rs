@@ -8,6 +8,7 @@ mod examples;
 mod fetch;
 mod generate;
 mod handover;
+mod import;
 mod ledger;
 mod ottl;
 mod queue;
@@ -68,6 +69,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Ledger { endpoint, format }) => ledger::ledger(endpoint, *format),
         Some(Command::Queue { action }) => queue::queue(action),
         Some(Command::Ottl { action }) => ottl::ottl(action),
+        Some(Command::ImportStorage(options)) => import::import(options, &cli.sources),
         Some(Command::Featuregate { .. }) => report::feature_gates(),
     }
 }

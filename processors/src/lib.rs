@@ -2,6 +2,7 @@
 
 pub mod attributes;
 pub mod batch;
+pub mod cardinality_limiter;
 pub mod cumulative_to_delta;
 pub mod delta_to_cumulative;
 pub mod filter;
@@ -25,7 +26,9 @@ mod actions;
 mod groups;
 mod literal;
 mod matching;
+mod merge;
 mod message;
+mod metric;
 mod number;
 mod series;
 
@@ -35,6 +38,7 @@ use tidegate_component::{Entry, Processor};
 pub static ALL: &[Entry<Box<dyn Processor>>] = &[
     Entry::of::<attributes::Config>(),
     Entry::of::<batch::Config>(),
+    Entry::of::<cardinality_limiter::Config>(),
     Entry::of::<cumulative_to_delta::Config>(),
     Entry::of::<delta_to_cumulative::Config>(),
     Entry::of::<filter::Config>(),

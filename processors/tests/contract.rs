@@ -2,10 +2,10 @@
 
 use tidegate_component::testing::Contract;
 use tidegate_processors::{
-    ALL, attributes, batch, cumulative_to_delta, delta_to_cumulative, filter, group_by_attrs,
-    interval, k8s_attributes, log_dedup, memory_limiter, metrics_transform, metricsgeneration,
-    probabilistic_sampler, rate_limiter, redaction, resource, resource_detection, span,
-    tail_sampling, transform,
+    ALL, attributes, batch, cardinality_limiter, cumulative_to_delta, delta_to_cumulative, filter,
+    group_by_attrs, interval, k8s_attributes, log_dedup, memory_limiter, metrics_transform,
+    metricsgeneration, probabilistic_sampler, rate_limiter, redaction, resource,
+    resource_detection, span, tail_sampling, transform,
 };
 
 /// Every action, each with the keys that it takes.
@@ -321,6 +321,16 @@ policies:
         &[full, few, ingest],
     )
     .processor();
+}
+
+#[test]
+fn cardinality_limiter_keeps_to_it() {
+    let full = "
+limits: [{per: [metric], series: 2}, {per: [service, resource.host.name, metadata.x-tenant], series: 3}]
+window: 5s
+max_series: 100
+";
+    Contract::<cardinality_limiter::Config>::new("{}", &[full]).processor();
 }
 
 #[test]

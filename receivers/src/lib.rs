@@ -8,6 +8,7 @@ pub mod host_metrics;
 #[cfg(any(test, feature = "testing"))]
 pub mod hostile;
 pub mod jaeger;
+pub mod journald;
 pub mod k8s_cluster;
 pub mod k8s_events;
 pub mod k8s_objects;
@@ -21,6 +22,8 @@ pub mod prometheus;
 mod repeated;
 mod scrape;
 mod servers;
+#[cfg(test)]
+mod shelf;
 pub mod statsd;
 pub mod syslog;
 mod text;
@@ -36,6 +39,7 @@ pub static ALL: &[Entry<Box<dyn Receiver>>] = &[
     Entry::of::<host_metrics::Config>(),
     Entry::of::<jaeger::Config>(),
     Entry::of::<k8s_cluster::Config>(),
+    Entry::of::<journald::Config>(),
     Entry::of::<k8s_events::Config>(),
     Entry::of::<k8s_objects::Config>(),
     Entry::of::<kubelet_stats::Config>(),

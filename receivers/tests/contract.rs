@@ -6,8 +6,8 @@ use std::net::TcpStream;
 use tidegate_component::testing::Contract;
 use tidegate_pdata::{Signal, canonical_items};
 use tidegate_receivers::{
-    ALL, file_log, host_metrics, jaeger, k8s_cluster, k8s_events, k8s_objects, kubelet_stats, nop,
-    otlp, prometheus, statsd, syslog, zipkin,
+    ALL, file_log, host_metrics, jaeger, journald, k8s_cluster, k8s_events, k8s_objects,
+    kubelet_stats, nop, otlp, prometheus, statsd, syslog, zipkin,
 };
 
 #[test]
@@ -112,6 +112,20 @@ fn statsd_keeps_to_it() {
     contract.receiver("endpoint: 127.0.0.1:0", |address| {
         format!("{{endpoint: '{address}', transport: tcp}}")
     });
+}
+
+#[test]
+fn journald_keeps_to_it() {
+    let full = [
+        "{directory: /var/log/journal, start_at: beginning, units: [ssh], identifiers: [a], matches: [{_UID: '0'}], priority: warning, \
+         grep: a, dmesg: true, all: true, merge: true, namespace: n, convert_message_bytes: true, journalctl_path: /bin/sleep, \
+         operators: [{type: noop}], attributes: {a: b}, resource: {c: d}, storage: file_storage, \
+         retry_on_failure: {enabled: false, initial_interval: 1s, max_interval: 2s, max_elapsed_time: 3s}}",
+        "{files: [/var/log/journal/*], root_path: /host, journalctl_path: /bin/journalctl}",
+    ];
+    let contract = Contract::<journald::Config>::new("{}", &full);
+    // A program that tells nothing.
+    contract.receiver("{journalctl_path: cat}", |_| "{}".to_owned());
 }
 
 #[test]

@@ -9,9 +9,9 @@ use tidegate_pdata::Signals;
 
 use super::MetricsTransform;
 use super::filter::Filter;
-use super::merge::Aggregation;
 use super::operations::Operation;
 use crate::matching::MatchType;
+use crate::merge::Aggregation;
 
 /// Renames metrics and their labels, copies, combines and groups metrics, scales and aggregates points.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]

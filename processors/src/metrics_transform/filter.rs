@@ -6,9 +6,9 @@ use regex::bytes::Regex;
 use tidegate_component::{BuildError, pattern};
 use tidegate_pdata::view::Attributes;
 
-use super::metric::Metric;
 use crate::matching::MatchType;
 use crate::message::{Arena, text_of};
+use crate::metric::Metric;
 
 /// A text or a pattern.
 enum Wanted {

@@ -5,8 +5,6 @@
 
 mod config;
 mod filter;
-mod merge;
-mod metric;
 mod operations;
 
 #[cfg(test)]
@@ -26,11 +24,11 @@ pub use config::Config;
 
 use config::{Action, Case, Transform};
 use filter::Matched;
-use merge::Merger;
-use metric::Metric;
 use operations::{Gone, edit, put_label};
 
+use crate::merge::Merger;
 use crate::message::{Arena, Head, Place, copy_but};
+use crate::metric::Metric;
 
 /// Fields of a request, a resource's metrics and a scope's metrics.
 mod container {

@@ -10,9 +10,9 @@ use tidegate_pdata::view::{Attributes, KeyValue};
 use tidegate_pdata::wire::{Cursor, Field};
 
 use super::filter::Filter;
-use super::merge::{Aggregation, Merger};
-use super::metric::Metric;
+use crate::merge::{Aggregation, Merger};
 use crate::message::{Arena, attribute, copy_but, text_of};
+use crate::metric::Metric;
 
 /// One thing that is done to points.
 pub(super) enum Operation {

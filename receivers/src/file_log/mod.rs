@@ -23,7 +23,7 @@ use tokio::task::JoinHandle;
 
 pub use config::Config;
 
-use crate::files::Settings;
+use crate::files::{Fingerprint, Place, Settings};
 use crate::offering::{Ended, Retry, deliver};
 use crate::operators::{Chain, Stamps};
 use header::Header;
@@ -31,6 +31,19 @@ use lane::{BATCH, Batch, Gauges, Lane, Moves};
 
 /// Batches that may wait for their answers at a time.
 const WINDOW: usize = 4;
+
+/// The note of a place in a file that another program has read up to `offset`, of which it knew what the
+/// file begins with.
+///
+/// Notes of a receiver have numbers for names, and of two that fit a file the higher one counts.
+#[must_use]
+pub fn place_note(first: &[u8], offset: u64, entries: u64, path: &str) -> Vec<u8> {
+    let fingerprint = Fingerprint::of(first);
+    // It was not known by a number of the file system.
+    let mut place = Place::at(fingerprint, (0, 0), offset);
+    (place.entries, place.kept_entries) = (entries, entries);
+    place.note(path)
+}
 
 /// What the receiver is made of.
 struct Parts {

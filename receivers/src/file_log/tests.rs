@@ -14,14 +14,12 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use prost::Message;
 use tidegate_component::testing::{FakeDoor, read};
-use tidegate_component::{
-    BuildContext, Notes, Promise, Receiver, Shut, StartError, Storage, Storages,
-};
-use tidegate_journal::{Journal, Log, Options, Stored};
+use tidegate_component::{BuildContext, Receiver, Shut, Storages};
 use tidegate_pdata::{Outcome, Refusal};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Config;
+use crate::shelf::Shelf;
 
 /// How long anything may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -471,45 +469,6 @@ async fn what_operators_hold_comes_at_the_stop() {
     rig.stop().await;
     rig.take();
     assert_eq!(rig.bodies(), ["first\n more"]);
-}
-
-/// A storage in a folder.
-struct Shelf(Journal);
-
-impl Shelf {
-    fn storages(folder: &std::path::Path) -> Storages {
-        let journal = Journal::open(&folder.join("storage"), Options::default()).unwrap();
-        let shelf: Arc<dyn Storage> = Arc::new(Self(journal));
-        Storages::new(vec![("file_storage".parse().unwrap(), Some(shelf))])
-    }
-}
-
-impl Storage for Shelf {
-    fn promise(&self) -> Promise {
-        Promise::Durable
-    }
-
-    fn max_age(&self) -> Option<Duration> {
-        None
-    }
-
-    fn log(&self, name: &str) -> Result<Log, StartError> {
-        self.0
-            .log(name)
-            .map_err(|error| StartError::new("no log", error))
-    }
-
-    fn notes(&self, name: &str) -> Result<Notes, StartError> {
-        self.0
-            .notes(name)
-            .map_err(|error| StartError::new("no notes", error))
-    }
-
-    fn unclaimed(&self) -> Result<Vec<Stored>, StartError> {
-        Ok(Vec::new())
-    }
-
-    fn flush(&self) {}
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ mod tracker;
 pub(crate) use config::{FilesKeys, Multiline, Settings, StartAt};
 pub(crate) use encoding::Encoding;
 pub(crate) use find::Finder;
+pub(crate) use fingerprint::Fingerprint;
 pub(crate) use place::Place;
 pub(crate) use reader::{End, Read, Reader, Taker};
 pub(crate) use split::{Splitter, trimmed};

@@ -30,6 +30,7 @@ pub(crate) use chain::Chain;
 pub(crate) use compose::{Composer, Line, attributes};
 pub(crate) use config::{OnError, OperatorConfig, SyslogParser};
 pub(crate) use entry::{Entry, Origin};
+pub(crate) use parsers::json;
 pub(crate) use stamps::Stamps;
 pub(crate) use syslog::Protocol;
 pub(crate) use time::TextTime;

@@ -48,6 +48,14 @@ impl Parse for Json {
     }
 }
 
+/// Reads JSON; all numbers are floating-point numbers, as in Go.
+pub(crate) fn json(text: &str) -> Result<Value, String> {
+    let mut parser = serde_json::Deserializer::from_str(text);
+    let read = Reader { ints: false }.deserialize(&mut parser);
+    let value = read.and_then(|value| parser.end().map(|()| value));
+    value.map_err(|error| format!("it is no JSON: {error}"))
+}
+
 /// Reads any JSON.
 #[derive(Clone, Copy)]
 struct Reader {

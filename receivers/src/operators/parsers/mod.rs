@@ -22,7 +22,7 @@ use super::trace::{ScopeKeys, ScopeParser, TraceKeys, TraceParser};
 use super::value::Value;
 
 pub(crate) use csv::CsvKeys;
-pub(crate) use json::JsonKeys;
+pub(crate) use json::{JsonKeys, json};
 pub(crate) use key_value::KeyValueKeys;
 pub(crate) use regex::RegexKeys;
 pub(crate) use uri::Uri;

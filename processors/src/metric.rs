@@ -18,9 +18,9 @@ const METRICS: u32 = 2;
 
 /// A metric; until its points are asked for it stays as it came.
 #[derive(Clone)]
-pub(super) struct Metric<'a> {
+pub(crate) struct Metric<'a> {
     original: &'a [u8],
-    pub(super) name: Cow<'a, [u8]>,
+    pub(crate) name: Cow<'a, [u8]>,
     /// The field that its data is, and its content; 0 where there is none.
     kind: u32,
     data: &'a [u8],
@@ -31,7 +31,7 @@ pub(super) struct Metric<'a> {
 }
 
 impl<'a> Metric<'a> {
-    pub(super) fn of(original: &'a [u8]) -> Self {
+    pub(crate) fn of(original: &'a [u8]) -> Self {
         let (mut name, mut kind, mut data): (&[u8], _, &[u8]) = (&[], 0, &[]);
         for field in Cursor::new(original) {
             match field.number {
@@ -52,7 +52,7 @@ impl<'a> Metric<'a> {
     }
 
     /// One of the same kind and unit with other points.
-    pub(super) fn with_points(&self, points: Vec<Place<'a>>) -> Self {
+    pub(crate) fn with_points(&self, points: Vec<Place<'a>>) -> Self {
         Self {
             original: self.original,
             name: self.name.clone(),
@@ -65,15 +65,15 @@ impl<'a> Metric<'a> {
     }
 
     /// The field of a metric that its data is: 5 of a gauge, 7 of a sum, 9 and 10 of histograms, 11 of a summary.
-    pub(super) const fn kind(&self) -> u32 {
+    pub(crate) const fn kind(&self) -> u32 {
         self.kind
     }
 
-    pub(super) const fn attributes_field(&self) -> u32 {
+    pub(crate) const fn attributes_field(&self) -> u32 {
         attributes_of(self.kind)
     }
 
-    pub(super) fn points(&mut self) -> &mut Vec<Place<'a>> {
+    pub(crate) fn points(&mut self) -> &mut Vec<Place<'a>> {
         if !self.is_open {
             self.is_open = true;
             let points = Cursor::new(self.data).filter(|field| field.number == POINTS);
@@ -82,12 +82,12 @@ impl<'a> Metric<'a> {
         &mut self.points
     }
 
-    pub(super) fn unit(&self) -> &'a [u8] {
+    pub(crate) fn unit(&self) -> &'a [u8] {
         View::of(self.original).unit().as_bytes()
     }
 
     /// What its values are relative to, 0 where they are not; and whether they only rise.
-    pub(super) fn nature(&self) -> (u64, bool) {
+    pub(crate) fn nature(&self) -> (u64, bool) {
         let mut nature = (0, false);
         if matches!(self.kind, 7 | 9 | 10) {
             for field in Cursor::new(self.data) {
@@ -102,7 +102,7 @@ impl<'a> Metric<'a> {
     }
 
     /// The keys that its points have.
-    pub(super) fn keys(&mut self, arena: &Arena) -> Vec<Box<[u8]>> {
+    pub(crate) fn keys(&mut self, arena: &Arena) -> Vec<Box<[u8]>> {
         let field = self.attributes_field();
         let points = self.points().iter();
         let attributes = points.flat_map(|point| Attributes::new(arena.get(point), field));
@@ -113,7 +113,7 @@ impl<'a> Metric<'a> {
     }
 
     /// Writes it as a metric of a scope.
-    pub(super) fn write(&self, arena: &Arena, out: &mut Fields) {
+    pub(crate) fn write(&self, arena: &Arena, out: &mut Fields) {
         let is_renamed = matches!(self.name, Cow::Owned(_));
         if !is_renamed && !self.is_open {
             out.message(METRICS, |out| out.raw(self.original));

@@ -11,8 +11,8 @@ use tidegate_pdata::view::{
     HistogramDataPointFields, Number, NumberDataPoint, NumberDataPointFields, Repeated, View,
 };
 
-use super::metric::Metric;
 use crate::message::{Arena, Place, copy_but};
+use crate::metric::Metric;
 
 /// The temporality of deltas, whose points belong together only from the same start.
 const DELTA: u64 = 1;
@@ -20,7 +20,7 @@ const DELTA: u64 = 1;
 /// How the values of points become one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Aggregation {
+pub(crate) enum Aggregation {
     /// Their sum.
     Sum,
     /// Their mean.
@@ -37,7 +37,7 @@ pub(super) enum Aggregation {
 
 /// Puts points together, and keeps its room from metric to metric.
 #[derive(Default)]
-pub(super) struct Merger {
+pub(crate) struct Merger {
     hash: SeriesHash,
     /// The group of each set of labels and time.
     known: HashMap<SeriesId, usize, foldhash::fast::RandomState>,
@@ -49,7 +49,7 @@ pub(super) struct Merger {
 
 impl Merger {
     /// Puts the points of a metric together that have the same labels and time; says how many went into others.
-    pub(super) fn merge(
+    pub(crate) fn merge(
         &mut self,
         metric: &mut Metric<'_>,
         aggregation: Option<Aggregation>,
