@@ -1,11 +1,15 @@
 //! Hashes and identifiers.
 
+use std::net::IpAddr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use md5::Md5;
 use sha2::{Digest, Sha256, Sha512};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
-use super::Kind::{BytesLike, Str};
-use super::{Args, Function, Misuse, p};
+use super::Kind::{BytesLike, Int, Str};
+use super::{Args, Function, Misuse, o, p};
 use crate::fault::Fault;
 use crate::plan::{Expr, Outcome};
 use crate::subject::Subject;
@@ -44,6 +48,26 @@ pub(super) const ALL: &[Function] = &[
             xxh3_128(&args.text(0, subject)?)
         )))
     }),
+    Function::converter("Murmur3Hash", &[p("target", Str)], |args, subject| {
+        let hash = murmur3::murmur3_32(&mut &*args.text(0, subject)?, 0).map_err(unread)?;
+        Ok(Value::text(hex(&hash.to_le_bytes())))
+    }),
+    Function::converter("Murmur3Hash128", &[p("target", Str)], |args, subject| {
+        let hash = murmur3::murmur3_x64_128(&mut &*args.text(0, subject)?, 0).map_err(unread)?;
+        Ok(Value::text(hex(&hash.to_le_bytes())))
+    }),
+    Function::converter(
+        "CommunityID",
+        &[
+            p("sourceIP", Str),
+            p("sourcePort", Int),
+            p("destinationIP", Str),
+            p("destinationPort", Int),
+            o("protocol", Str),
+            o("seed", Int),
+        ],
+        community_id,
+    ),
     Function::converter("UUID", &[], |_, _| {
         Ok(Value::text(uuid::Uuid::new_v4().to_string()))
     })
@@ -61,6 +85,64 @@ pub(super) const ALL: &[Function] = &[
     })
     .prepared(check_id::<8>),
 ];
+
+/// What cannot be: a text is read from memory.
+fn unread(error: std::io::Error) -> Fault {
+    Fault::with(error.to_string())
+}
+
+/// The name of a flow that both of its directions have: Community ID, version 1
+/// (<https://github.com/corelight/community-id-spec>).
+fn community_id<'v>(args: &'v Args, subject: &'v Subject<'_>) -> Outcome<'v> {
+    use sha1::Digest as _;
+    let address = |index| {
+        let text = args.string(index, subject)?;
+        let address: IpAddr = text
+            .parse()
+            .map_err(|_| Fault::with(format!("`{text}` is no IP address")))?;
+        Ok(match address.to_canonical() {
+            IpAddr::V4(address) => address.octets().to_vec(),
+            IpAddr::V6(address) => address.octets().to_vec(),
+        })
+    };
+    let number = |index, least: i64| {
+        let value = args.int(index, subject)?;
+        u16::try_from(value)
+            .ok()
+            .filter(|_| value >= least)
+            .ok_or_else(|| Fault::with(format!("{value} is not from {least} to 65535")))
+    };
+    let mut ends = [(address(0)?, number(1, 1)?), (address(2)?, number(3, 1)?)];
+    let protocol: u8 = if args.has(4) {
+        match &*args.text(4, subject)? {
+            b"ICMP" => 1,
+            b"TCP" => 6,
+            b"UDP" => 17,
+            b"RSVP" => 46,
+            b"ICMP6" => 58,
+            b"SCTP" => 132,
+            other => {
+                let other = String::from_utf8_lossy(other);
+                return Err(Fault::with(format!("the protocol `{other}` is not known")));
+            }
+        }
+    } else {
+        6
+    };
+    let seed = if args.has(5) { number(5, 0)? } else { 0 };
+    ends.sort_by_key(|(address, port)| (address.len(), address.clone(), *port));
+    let mut hash = sha1::Sha1::new();
+    hash.update(seed.to_be_bytes());
+    hash.update(&ends[0].0);
+    hash.update(&ends[1].0);
+    hash.update([protocol, 0]);
+    hash.update(ends[0].1.to_be_bytes());
+    hash.update(ends[1].1.to_be_bytes());
+    Ok(Value::text(format!(
+        "1:{}",
+        STANDARD.encode(hash.finalize())
+    )))
+}
 
 /// FNV-1a of 64 bits.
 fn fnv(bytes: &[u8]) -> u64 {

@@ -185,13 +185,10 @@ const ALL: [&[Function]; 16] = [
 
 /// Functions of the Collector that are not here.
 const NOT_BUILT: &[&str] = &[
-    "CommunityID",
     "ConvertAttributesToElementsXML",
     "ConvertTextToElementsXML",
     "GetXML",
     "InsertXML",
-    "Murmur3Hash",
-    "Murmur3Hash128",
     "ParseCEF",
     "ParseCLF",
     "ParseELF",

@@ -3,9 +3,8 @@
 use std::fmt::Write as _;
 
 use tidegate_pdata::Context;
-use tidegate_pdata::view::{AnyValue, Attributes};
-
 use tidegate_pdata::series::{SeriesHash, SeriesId};
+use tidegate_pdata::view::{AnyValue, Attributes};
 
 /// Bytes of a name that are shown.
 const SHOWN: usize = 100;

@@ -19,6 +19,7 @@ use bytes::Bytes;
 use tidegate_component::metrics::{Counter, Metrics};
 use tidegate_component::{BuildContext, Outbox, Processor, Reason};
 use tidegate_pdata::compose::Fields;
+use tidegate_pdata::series::SeriesId;
 use tidegate_pdata::splice::{
     DataPoint, DataPointEditor, Edits, MetricEditor, ResourceEditor, ScopeEditor, Splicer, Verdict,
     Visit,
@@ -36,7 +37,6 @@ use sketch::{Sketch, Verdict as Asked};
 use crate::merge::Merger;
 use crate::message::{Arena, Head};
 use crate::metric::Metric;
-use tidegate_pdata::series::SeriesId;
 
 /// Groups that have a metric of their own; others are counted together.
 const NAMED: usize = 100;

@@ -12,10 +12,9 @@ use std::sync::atomic::{
 use std::time::Duration;
 
 use tidegate_component::BuildContext;
+use tidegate_pdata::series::SeriesHash;
 use tidegate_pdata::{Budget, Reservation};
 use tokio::time::Instant;
-
-use tidegate_pdata::series::SeriesHash;
 
 /// Places of a bucket: a line of the processor's cache.
 const BUCKET: usize = 16;
