@@ -7,7 +7,7 @@ use tidegate_pdata::Payload;
 use tidegate_pdata::splice::{Edits, SpanEditor, Splicer, Verdict};
 
 use super::marks::Marks;
-use crate::ottl::ErrorMode;
+use tidegate_ottl::ErrorMode;
 
 /// The conditions of one policy.
 #[derive(Debug)]
