@@ -1,14 +1,13 @@
 //! From the keys of policies to rules and to what must be looked for in spans.
 
 use tidegate_component::{BuildError, pattern};
-use tidegate_ottl::{Condition, Context};
+use tidegate_ottl::{Condition, Context, build_error};
 
 use super::policies::{self as keys, Type};
 use super::rule::{Inverted, Part, Policy, Rule};
 use super::share::Share;
 use super::statements::Conditions;
 use super::watch::{Sight, Wanted, Watch};
-use crate::ottl::build_error;
 
 /// All policies, ready for use.
 #[derive(Debug, Default)]

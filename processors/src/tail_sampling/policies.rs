@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::ottl::ErrorMode;
+use tidegate_ottl::ErrorMode;
 
 /// Something that says of a trace whether it is to be sampled.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
