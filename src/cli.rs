@@ -64,6 +64,15 @@ pub(crate) enum Command {
         /// A type such as `batch`, or `exporter otlp_http` as `exporters.otlp_http`; all of them where it is left out.
         component: Option<String>,
     },
+    /// Says what the policies of `tail_sampling` decide of the traces in a file, and why.
+    ExplainSampling {
+        /// The traces, as a request in OTLP/JSON.
+        #[arg(long, value_name = "FILE")]
+        trace: PathBuf,
+        /// The processor, as `tail_sampling/edge`, where the configuration has several.
+        #[arg(long, value_name = "ID")]
+        processor: Option<String>,
+    },
     /// Prints the configuration after merging and expansion.
     PrintConfig {
         /// Whether secrets are printed.

@@ -16,6 +16,7 @@ mod reference;
 mod registry;
 mod report;
 mod run;
+mod sampling;
 mod systemd;
 
 use std::process::ExitCode;
@@ -55,6 +56,9 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Compat { file }) => compat::compat(file, &cli.sources),
         Some(Command::Components) => report::components(),
         Some(Command::Explain { component }) => reference::explain(component.as_deref()),
+        Some(Command::ExplainSampling { trace, processor }) => {
+            sampling::explain(&cli.sources, trace, processor.as_deref())
+        }
         Some(Command::PrintConfig { mode, format }) => {
             report::print_config(&cli.sources, *mode, *format)
         }

@@ -70,7 +70,7 @@ fn ours(case: &Value, signal: Signal) -> Rounds {
     let mut config = case["config"].clone();
     for (gate, key, value) in GATES {
         if case["gates"][gate] == *value {
-            config[key] = json!(true);
+            config[key] = Value::Bool(true);
         }
     }
     let mut processor = build(name, &config, signal);

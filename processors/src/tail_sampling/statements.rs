@@ -2,12 +2,11 @@
 
 use tidegate_component::BuildContext;
 use tidegate_component::metrics::Counter;
-use tidegate_ottl::{Condition, Fault, Room, Subject};
+use tidegate_ottl::{Condition, ErrorMode, Fault, Room, Subject};
 use tidegate_pdata::Payload;
 use tidegate_pdata::splice::{Edits, SpanEditor, Splicer, Verdict};
 
 use super::marks::Marks;
-use tidegate_ottl::ErrorMode;
 
 /// The conditions of one policy.
 #[derive(Debug)]

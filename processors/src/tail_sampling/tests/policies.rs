@@ -130,7 +130,13 @@ fn booleans_are_compared_and_other_types_are_false() {
 
 #[test]
 fn a_share_is_chosen_by_the_trace_id() {
-    let traces = || spans((1..=1000).map(|at| plain(at << 64 | at * 7919)).collect());
+    let traces = || {
+        spans(
+            (1..=1000)
+                .map(|at| plain((at << 64) | (at * 7919)))
+                .collect(),
+        )
+    };
     let of = |keys: &str| kept_of(&policy("probabilistic", keys), traces());
     let kept = of("{sampling_percentage: 25}");
     assert!((200..300).contains(&kept.len()), "{}", kept.len());

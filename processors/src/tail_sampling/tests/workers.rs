@@ -91,7 +91,7 @@ fn traffic() -> Vec<Payload> {
                 "parentSpanId": if random(5) == 0 { "" } else { "00000000000000aa" },
                 "flags": u64::from(random(60) == 0),
             });
-            span(trace << 64 | trace * 104_729, &more)
+            span((trace << 64) | (trace * 104_729), &more)
         });
         batches.push(spans(records.collect()));
     }
