@@ -23,7 +23,7 @@ What is promised in which mode, and what was found when it was tried. The tables
 
 | Mode | Configured by | An acknowledgement says | Lost at worst |
 |---|---|---|---|
-| storage | `sending_queue.storage` | it is on disk, synced | what the disk itself loses |
+| storage | `sending_queue.storage` | it is on disk, synced, or the backend has it | what the disk itself loses |
 | wait_for_result | `sending_queue.wait_for_result: true` | the backend has it | nothing |
 | memory | neither | it is in memory | what is held when the process is killed; all else that is not delivered is in the ledger |
 

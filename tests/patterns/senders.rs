@@ -12,6 +12,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
+use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 
 use crate::support::http;
@@ -113,6 +114,11 @@ fn span(trace: u8, name: &str) -> Span {
 fn traces(spans: Vec<Span>) -> ExportTraceServiceRequest {
     ExportTraceServiceRequest {
         resource_spans: vec![ResourceSpans {
+            // Metrics are made of named services alone.
+            resource: Some(Resource {
+                attributes: vec![attribute("service.name", "shop")],
+                ..Resource::default()
+            }),
             scope_spans: vec![ScopeSpans {
                 spans,
                 ..ScopeSpans::default()
