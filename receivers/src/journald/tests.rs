@@ -58,6 +58,16 @@ impl Script {
             .collect()
     }
 
+    /// Waits until it was called.
+    async fn called(&self) {
+        let call = async {
+            while self.arguments().is_empty() {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(PATIENCE, call).await.unwrap();
+    }
+
     fn yaml(&self, more: &str) -> String {
         format!("{{journalctl_path: '{}', {more}}}", self.path().display())
     }
@@ -225,6 +235,7 @@ async fn the_next_process_goes_on_behind_what_was_answered_for() {
     let last = Script::new("exec sleep 600");
     let yaml = last.yaml("storage: file_storage");
     let rig = Rig::start(&yaml, storages.clone()).await;
+    last.called().await;
     rig.stop().await;
     let [first] = &script.arguments()[..] else {
         panic!("{:?}", script.arguments());
