@@ -274,8 +274,12 @@ mod tests {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/corpus/statement");
         let mut seen = 0;
         for file in std::fs::read_dir(folder).unwrap() {
-            any_text(&std::fs::read_to_string(file.unwrap().path()).unwrap());
-            seen += 1;
+            let path = file.unwrap().path();
+            // What a run found has no ending until it is kept.
+            if path.extension().is_some_and(|ending| ending == "txt") {
+                any_text(&std::fs::read_to_string(path).unwrap());
+                seen += 1;
+            }
         }
         assert!(seen > 100, "{seen} texts are kept");
     }
