@@ -2,6 +2,7 @@
 
 mod aggregate;
 mod clock;
+mod made;
 
 pub mod count;
 pub mod failover;

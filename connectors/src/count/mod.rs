@@ -15,10 +15,12 @@ use tidegate_component::{
 };
 use tidegate_ottl::Faults;
 use tidegate_pdata::splice::Splicer;
-use tidegate_pdata::{Batch, Budget, Outcome, Signal};
+use tidegate_pdata::{Batch, Budget, Signal};
 
 pub use config::Config;
 use walk::Walk;
+
+use crate::made::pass_on;
 
 impl ComponentConfig for Config {
     type Builds = Box<dyn Connector>;
@@ -63,16 +65,12 @@ impl Connector for Count {
             out.outbox.created(request.items());
         }
         let (_, context, receipt) = batch.into_parts();
-        let items = request.items();
-        let hold = self.budget.overdraw(request.size());
-        match request.finish(Some(hold)) {
-            Ok(payload) if payload.is_empty() => receipt.settle(&Outcome::Delivered),
-            Ok(payload) => out.broadcast(Batch::new(payload, context, receipt)),
-            // Cannot be: it was written field by field.
-            Err(_) => {
-                out.outbox.dropped(&self.malformed, items);
-                receipt.settle(&Outcome::Delivered);
-            }
-        }
+        pass_on(
+            request,
+            (context, receipt),
+            &self.budget,
+            &self.malformed,
+            out,
+        );
     }
 }

@@ -27,6 +27,7 @@ use graph::Graph;
 use store::{Connection, Edge, Key, Put, Store};
 
 use crate::clock::{Moment, is_last};
+use crate::made::pass_on;
 
 #[derive(Default)]
 struct Shared(OnceLock<Arc<Mutex<Graph>>>);
@@ -283,14 +284,8 @@ impl ServiceGraph {
         let request = graph.write(time);
         self.bytes.store(graph.bytes(), Relaxed);
         drop(graph);
-        let items = request.items();
-        let hold = self.budget.overdraw(request.size());
-        match request.finish(Some(hold)) {
-            Ok(payload) if payload.is_empty() => {}
-            Ok(payload) => out.broadcast(Batch::new(payload, Context::default(), Receipt::none())),
-            // Cannot be: it was written field by field.
-            Err(_) => out.outbox.dropped(&self.malformed, items),
-        }
+        let nobody = (Context::default(), Receipt::none());
+        pass_on(request, nobody, &self.budget, &self.malformed, out);
     }
 }
 

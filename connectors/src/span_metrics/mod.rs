@@ -32,6 +32,7 @@ use table::Table;
 use totals::Totals;
 
 use crate::clock::{Moment, is_last};
+use crate::made::pass_on;
 
 /// What the instances share.
 #[derive(Default)]
@@ -175,14 +176,8 @@ impl Connector for SpanMetrics {
         totals.tidy(moment.at);
         self.state.bytes.store(totals.bytes(), Relaxed);
         drop(totals);
-        let items = request.items();
-        let hold = self.budget.overdraw(request.size());
-        match request.finish(Some(hold)) {
-            Ok(payload) if payload.is_empty() => {}
-            Ok(payload) => out.broadcast(Batch::new(payload, Context::default(), Receipt::none())),
-            // Cannot be: it was written field by field.
-            Err(_) => out.outbox.dropped(&self.malformed, items),
-        }
+        let nobody = (Context::default(), Receipt::none());
+        pass_on(request, nobody, &self.budget, &self.malformed, out);
     }
 
     fn held(&self) -> (usize, usize) {
