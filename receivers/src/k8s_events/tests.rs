@@ -11,7 +11,8 @@ use tidegate_transport::kubernetes::scripted::Server;
 use tokio::time::{Instant, sleep};
 
 use super::{Config, K8sEvents};
-use crate::kubernetes::testing::{PATIENCE, Shelf, taken, wait_for};
+use crate::kubernetes::testing::{PATIENCE, taken, wait_for};
+use crate::shelf::Shelf;
 
 const EVENTS: &str = "/api/v1/events";
 

@@ -13,7 +13,8 @@ use tidegate_transport::kubernetes::scripted::Server;
 use tokio::time::{Instant, sleep};
 
 use super::{Config, K8sObjects};
-use crate::kubernetes::testing::{PATIENCE, Shelf, at_least, taken, wait_for};
+use crate::kubernetes::testing::{PATIENCE, at_least, taken, wait_for};
+use crate::shelf::Shelf;
 
 const PODS: &str = "/api/v1/pods";
 

@@ -1,7 +1,6 @@
-//! What tests of these receivers share: a door whose log records are read, and a storage.
+//! What tests of these receivers share: a door whose log records are read.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
@@ -10,8 +9,6 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use prost::Message;
 use serde_json::{Map, Value, json};
 use tidegate_component::testing::FakeDoor;
-use tidegate_component::{Notes, Promise, StartError, Storage, Storages};
-use tidegate_journal::{Journal, Log, Options, Stored};
 use tokio::time::{Instant, sleep};
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -99,42 +96,4 @@ pub(crate) async fn at_least(door: &FakeDoor, count: usize) -> Vec<Told> {
         sleep(Duration::from_millis(5)).await;
     }
     told
-}
-
-/// A storage of notes in a folder.
-pub(crate) struct Shelf(Journal);
-
-impl Shelf {
-    /// The storages of a service that has this one as `file_storage`.
-    pub(crate) fn storages(folder: &std::path::Path) -> Storages {
-        let journal = Journal::open(&folder.join("storage"), Options::default()).unwrap();
-        let shelf: Arc<dyn Storage> = Arc::new(Self(journal));
-        Storages::new(vec![("file_storage".parse().unwrap(), Some(shelf))])
-    }
-}
-
-impl Storage for Shelf {
-    fn promise(&self) -> Promise {
-        Promise::Durable
-    }
-
-    fn max_age(&self) -> Option<Duration> {
-        None
-    }
-
-    fn log(&self, name: &str) -> Result<Log, StartError> {
-        let log = self.0.log(name);
-        log.map_err(|error| StartError::new("no log", error))
-    }
-
-    fn notes(&self, name: &str) -> Result<Notes, StartError> {
-        let notes = self.0.notes(name);
-        notes.map_err(|error| StartError::new("no notes", error))
-    }
-
-    fn unclaimed(&self) -> Result<Vec<Stored>, StartError> {
-        Ok(Vec::new())
-    }
-
-    fn flush(&self) {}
 }
